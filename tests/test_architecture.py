@@ -318,7 +318,7 @@ def test_every_public_name_exists_and_is_documented():
         assert name == "__version__" or (found.__doc__ or "").strip(), f"{name} has no docstring"
 
 
-TASKS = {"classification", "regression", "reconstruction"}
+TASKS = {"classification", "regression", "reconstruction", "language"}
 MAY_ASK = {"data/dataset.py", "data/target.py"}
 """Who compares the name of a task: what a target is, and how it is decided. Everybody else asks the target."""
 

@@ -12,7 +12,7 @@ from sklearn import metrics as reference
 
 from steepest import rng
 from steepest.data.dataset import Part, TargetScale
-from steepest.data.texts.vocabulary import IGNORE, Vocabulary
+from steepest.data.texts.vocabulary import IGNORE, Pieces
 from steepest.errors import OptionError, UnknownNameError
 from steepest.evaluate.metrics import (
     default_metric,
@@ -197,7 +197,7 @@ def test_reconstructions_are_measured_in_pixels(name, weighted):
 def test_tokens_are_those_of_all_rows_together(name):
     logits, truth, probabilities = _rows(120, 3, 3)
     scored = np.arange(120) % 40 < np.repeat([40, 25, 3], 40)
-    target = TokenTarget(40, 3, Vocabulary.of([b"a", b"bb", b"c d"]))
+    target = TokenTarget(40, 3, Pieces.of([b"a", b"bb", b"c d"]))
     codes = torch.tensor(np.where(scored, truth, IGNORE)).reshape(3, 40)
     rows = Part((torch.tensor(truth).reshape(3, 40),), codes)
     kept = target.condense(torch.tensor(logits).reshape(3, 40, 3), rows)

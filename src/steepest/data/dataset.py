@@ -11,7 +11,7 @@ from torch import Tensor
 
 from steepest.data.draws import Rows, drawn_rows
 from steepest.data.numbers import NumberEncoding
-from steepest.data.texts.vocabulary import Vocabulary
+from steepest.data.texts.vocabulary import Pieces
 
 Task = Literal["classification", "regression", "reconstruction", "language"]
 
@@ -216,7 +216,7 @@ class Shape:
     others: tuple[InputField, ...] = field(default=(), repr=False)
     bounds: tuple[float, float] | None = field(default=None, repr=False)
     numbers: NumberEncoding | None = field(default=None, repr=False, compare=False)
-    vocabulary: Vocabulary | None = field(default=None, repr=False, compare=False)
+    vocabulary: Pieces | None = field(default=None, repr=False, compare=False)
 
     @property
     def fields(self) -> tuple[InputField, ...]:

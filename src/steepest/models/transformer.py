@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from steepest.components.grammar import Spec
 from steepest.data.dataset import Shape
-from steepest.data.texts.checkpoints import Checkpoint, Sizes, read_checkpoint
+from steepest.data.texts.checkpoints import Checkpoint, TransformerSizes, read_checkpoint
 from steepest.errors import ModelError
 
 COMPONENTS = {
@@ -43,10 +43,10 @@ class RMSNorm(nn.Module):
         return x * torch.rsqrt(x.square().mean(-1, keepdim=True) + self.eps) * self.weight
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and a gated hidden layer, each behind a norm and added to what it is of."""
 
-    def __init__(self, sizes: Sizes, dropout: float) -> None:
+    def __init__(self, sizes: TransformerSizes, dropout: float) -> None:
         super().__init__()
         width, kept = sizes.width, sizes.width // sizes.heads * sizes.kv_heads
         self.heads, self.kv_heads = sizes.heads, sizes.kv_heads
@@ -88,7 +88,7 @@ class Block(nn.Module):
 
 
 class Transformer(nn.Module):
-    r"""Blocks of causal attention and a gated hidden layer on vectors of tokens; the logits are products with those
+    r"""TextRows of causal attention and a gated hidden layer on vectors of tokens; the logits are products with those
     vectors.
 
     .. math:: h \leftarrow h + A(\operatorname{norm}(h)), \qquad
@@ -144,7 +144,9 @@ class Transformer(nn.Module):
     ) -> None:
         super().__init__()
         hidden = hidden or -(-8 * width // 3 // 4) * 4
-        sizes = Sizes(shape.outputs, width, layers, heads, kv_heads or heads, hidden, eps, base, tied)
+        sizes = TransformerSizes(
+            shape.outputs, width, layers, heads, kv_heads or heads, hidden, eps, base, tied
+        )
         loaded = read_checkpoint(Path(start).expanduser()) if start else None
         if loaded is not None:
             sizes = loaded.sizes
@@ -157,7 +159,7 @@ class Transformer(nn.Module):
         _check(sizes, dropout)
         self.sizes = sizes
         self.embedding = nn.Embedding(sizes.pieces, sizes.width)
-        self.blocks = nn.ModuleList(Block(sizes, dropout) for _ in range(sizes.layers))
+        self.blocks = nn.ModuleList(TransformerBlock(sizes, dropout) for _ in range(sizes.layers))
         self.norm = RMSNorm(sizes.width, sizes.eps)
         self.head = None if sizes.tied else nn.Linear(sizes.width, sizes.pieces, bias=False)
         self.self_contained = _written(sizes, dropout)
@@ -211,7 +213,7 @@ def _turned(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:
     return torch.cat([one * cosine - two * sine, two * cosine + one * sine], -1)
 
 
-def _check(sizes: Sizes, dropout: float) -> None:
+def _check(sizes: TransformerSizes, dropout: float) -> None:
     if min(sizes.width, sizes.layers, sizes.heads, sizes.kv_heads, sizes.hidden) < 1:
         raise ModelError(
             f"a transformer of width {sizes.width} with {sizes.layers} layers and {sizes.heads} heads",
@@ -231,7 +233,7 @@ def _check(sizes: Sizes, dropout: float) -> None:
         raise ModelError(f"a dropout of {dropout:g}", hint="give a share from 0 to below 1.")
 
 
-def _written(sizes: Sizes, dropout: float) -> str:
+def _written(sizes: TransformerSizes, dropout: float) -> str:
     options = {
         "width": sizes.width,
         "layers": sizes.layers,

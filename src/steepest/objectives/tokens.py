@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from steepest.data.dataset import Part, Shape
-from steepest.data.texts.vocabulary import IGNORE, Vocabulary
+from steepest.data.texts.vocabulary import IGNORE, Pieces
 from steepest.objectives.decoded import TokenOutputs
 from steepest.objectives.predicted import Target, float64
 
@@ -47,7 +47,7 @@ class TokenTarget(Target):
 
     length: int
     size: int
-    vocabulary: Vocabulary | None = field(default=None, repr=False, compare=False)
+    vocabulary: Pieces | None = field(default=None, repr=False, compare=False)
 
     @classmethod
     def of(cls, shape: Shape) -> TokenTarget:

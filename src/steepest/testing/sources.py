@@ -79,8 +79,7 @@ class SourceConformance:
             assert part.target.dtype == made.dtype
             if data.classes:
                 assert bool(((part.target >= 0) & (part.target < data.shape.outputs)).all())
-            elif data.task == "regression":
-                assert data.shape.outputs == 1
+            assert data.shape.outputs == target_of_shape(data.shape).outputs
 
     def test_64_bits_have_the_numbers_of_the_data(self) -> None:
         """Datasets and new rows in 64 bits have the very numbers of the data, whatever 32 bits make of them."""

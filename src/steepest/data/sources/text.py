@@ -22,7 +22,7 @@ from steepest.data.preparation import StepReport
 from steepest.data.sources.contract import Source
 from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.split_rule import NOTHING
-from steepest.data.texts.blocks import Blocks, blocks_of
+from steepest.data.texts.blocks import TextRows, blocks_of
 from steepest.data.texts.described import overview
 from steepest.data.texts.reading import Documents, read_documents
 from steepest.data.texts.splitting import split_documents
@@ -94,7 +94,7 @@ class TextPipeline(Pipeline):
         found = open_catalog(str(source), "text").path if is_name(source) else source
         return read_documents(found, field=self.field, layout=self.layout, encoding=self.encoding)
 
-    def blocks(self, texts: Sequence[str]) -> Blocks:
+    def blocks(self, texts: Sequence[str]) -> TextRows:
         """Return texts as rows of tokens."""
         coded = [self.tokenizer.encode(each) for each in texts]
         return blocks_of(coded, self.tokenizer.boundary, self.block, self.layout)

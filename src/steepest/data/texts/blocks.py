@@ -14,7 +14,7 @@ from steepest.data.texts.vocabulary import IGNORE
 
 
 @dataclass(frozen=True)
-class Blocks:
+class TextRows:
     """Rows of a text.
 
     Attributes:
@@ -39,7 +39,7 @@ class Blocks:
         return Part((torch.from_numpy(self.inputs),), torch.from_numpy(self.target), weights)
 
 
-def blocks_of(documents: Sequence[Tokens], boundary: int, length: int, layout: str) -> Blocks:
+def blocks_of(documents: Sequence[Tokens], boundary: int, length: int, layout: str) -> TextRows:
     """Return documents as rows of a length; a boundary stands before the first, between all and behind the last one.
 
     Packed, row i holds the tokens from i T on, so that every token but the first boundary is scored once, and sees the
@@ -65,15 +65,15 @@ def blocks_of(documents: Sequence[Tokens], boundary: int, length: int, layout: s
     else:
         joined = [part for each in documents for part in (edge, each)]
         rows = [_cut(np.concatenate([*joined, edge]), boundary, length)]
-    return Blocks(
+    return TextRows(
         np.concatenate([each.inputs for each in rows]), np.concatenate([each.target for each in rows])
     )
 
 
-def _cut(stream: Tokens, boundary: int, length: int) -> Blocks:
+def _cut(stream: Tokens, boundary: int, length: int) -> TextRows:
     scored = len(stream) - 1
     rows = -(-scored // length)
     inputs = np.full(rows * length, boundary, dtype=np.int64)
     target = np.full(rows * length, IGNORE, dtype=np.int64)
     inputs[:scored], target[:scored] = stream[:-1], stream[1:]
-    return Blocks(inputs.reshape(rows, length), target.reshape(rows, length))
+    return TextRows(inputs.reshape(rows, length), target.reshape(rows, length))

@@ -22,7 +22,7 @@ PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 
 
 @dataclass(frozen=True)
-class Sizes:
+class TransformerSizes:
     """What a transformer is made of.
 
     Attributes:
@@ -52,7 +52,7 @@ class Sizes:
 class Checkpoint:
     """A checkpoint with its weights by the names of :class:`steepest.models.transformer.Transformer`."""
 
-    sizes: Sizes
+    sizes: TransformerSizes
     weights: Mapping[str, Tensor]
 
 
@@ -127,7 +127,7 @@ def _llama(folder: Path) -> Checkpoint:
     try:
         arrays = safetensors.torch.load(path.read_bytes())
         heads = int(config["num_attention_heads"])
-        sizes = Sizes(
+        sizes = TransformerSizes(
             pieces=int(config["vocab_size"]),
             width=int(config["hidden_size"]),
             layers=int(config["num_hidden_layers"]),
@@ -167,7 +167,7 @@ def _llama2c(path: Path) -> Checkpoint:
         )
     try:
         width, hidden, layers, heads, kv_heads, pieces, most = struct.unpack_from("<7i", content)
-        sizes = Sizes(
+        sizes = TransformerSizes(
             abs(pieces), width, layers, heads, kv_heads, hidden, 1e-5, 10_000.0, tied=pieces > 0, most=most
         )
         numbers = torch.from_numpy(np.frombuffer(content, dtype="<f4", offset=28).astype(np.float32))

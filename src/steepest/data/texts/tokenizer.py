@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from steepest.data.texts.vocabulary import Vocabulary
+from steepest.data.texts.vocabulary import Pieces
 
 Tokens = NDArray[np.int64]
 BYTES = "bytes"
@@ -41,9 +41,9 @@ class Tokenizer(ABC):
         return len(self.pieces)
 
     @functools.cached_property
-    def vocabulary(self) -> Vocabulary:
+    def vocabulary(self) -> Pieces:
         """What its pieces are."""
-        return Vocabulary.of(self.pieces, dummy=self.dummy)
+        return Pieces.of(self.pieces, dummy=self.dummy)
 
     @abstractmethod
     def encode(self, text: str) -> Tokens:

@@ -15,7 +15,7 @@ SPACES = b" \t\n\r\v\f"
 
 
 @dataclass(frozen=True, eq=False)
-class Vocabulary:
+class Pieces:
     r"""How many words and bytes tokens are. A word is a run of bytes without spaces, tabs and line ends.
 
     A word begins inside a piece behind a space, or with a piece that begins without one where the token before it
@@ -30,7 +30,7 @@ class Vocabulary:
             bool ``[V]``.
 
     Example:
-        >>> known = Vocabulary.of([b"", b" the", b"the", b" ", b"re\nis"])
+        >>> known = Pieces.of([b"", b" the", b"the", b" ", b"re\nis"])
         >>> words, size = known.counted(torch.tensor([[0, 2, 4]]), torch.tensor([[2, 4, 1]]))
         >>> words.tolist(), size.tolist()  # "there\nis the"
         ([3], [12])
@@ -43,7 +43,7 @@ class Vocabulary:
     dummy: Tensor
 
     @classmethod
-    def of(cls, pieces: Sequence[bytes], *, dummy: bool = False) -> Vocabulary:
+    def of(cls, pieces: Sequence[bytes], *, dummy: bool = False) -> Pieces:
         """Return what is known of pieces; ``dummy`` as a tokenizer's of the same name."""
         inner = [sum(a in SPACES and b not in SPACES for a, b in itertools.pairwise(each)) for each in pieces]
         return cls(

@@ -102,7 +102,7 @@ def fit_uniform(
 
 def is_text(dataset: Dataset) -> bool:
     """Whether the next token of a text is predicted."""
-    return dataset.task == "language"
+    return [each.kind for each in dataset.shape.fields] == ["tokens"]
 
 
 def is_countable(dataset: Dataset) -> bool:
