@@ -88,7 +88,7 @@ class TransformerBlock(nn.Module):
 
 
 class Transformer(nn.Module):
-    r"""TextRows of causal attention and a gated hidden layer on vectors of tokens; the logits are products with those
+    r"""Blocks of causal attention and a gated hidden layer on vectors of tokens; the logits are products with those
     vectors.
 
     .. math:: h \leftarrow h + A(\operatorname{norm}(h)), \qquad
