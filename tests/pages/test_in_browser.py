@@ -346,6 +346,42 @@ def drag(page: Page) -> None:
         page.run(DRAWN)
 
 
+def touch(page: Page, selector: str, *moves: float) -> None:
+    """Put a finger on the middle of something, move it down by so many pixels, and lift it."""
+    element = f"document.querySelector({json.dumps(selector)})"
+    page.run(f"{element}.scrollIntoView({{block: 'center', behavior: 'instant'}})")
+    page.run(DRAWN)
+    x, y = page.run(
+        f"(() => {{ const seen = {element}.getBoundingClientRect();"
+        " return [seen.left + seen.width / 2, seen.top + seen.height / 2]; })()"
+    )
+    for place, down in enumerate((0.0, *moves)):
+        kind = "touchMove" if place else "touchStart"
+        page.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y + down}]})
+        page.run(DRAWN)
+    page.send("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+    page.run(DRAWN)
+
+
+def test_a_finger_drags_a_point_and_chooses_a_start(browser: Browser, files: dict[str, Path]) -> None:
+    with browser.page(files["losses"], width=390) as page:
+        visit(page, "loss=squares")
+        before = page.run("scrollY")
+        touch(page, '[data-id="0"]', 20.0, 40.0, 80.0)
+        moved = page.run("steepest.page.state.moved")
+        assert moved.startswith("1:-1.5")
+        assert float(moved.partition(",")[2]) < 7
+        assert page.run("Math.abs(scrollY)") >= before  # the finger moves the point and not the page
+        assert page.complaints() == []
+    for name, keys in (("rules", ("x", "y")), ("one-dimension", ("start",))):
+        with browser.page(files[name], width=390) as page:
+            start = page.run("steepest.page.state")
+            touch(page, ".plot.pick svg[role]")
+            chosen = page.run("steepest.page.state")
+            assert all(chosen[key] != start[key] for key in keys)
+            assert page.complaints() == []
+
+
 def test_stored_runs_snap_and_say_so(browser: Browser, tmp_path: Path) -> None:
     """Runs of real rules on a bowl, stored at three rates."""
     rates = (0.01, 0.1, 3.0)

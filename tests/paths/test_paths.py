@@ -16,8 +16,9 @@ from steepest.optim.method import GradientMethod
 from steepest.paths import kept
 from steepest.paths.components import principal_components
 from steepest.paths.kept import KeptPath
+from steepest.paths.movement import distances, turn_cosines
 from steepest.paths.option import KeepPath
-from steepest.paths.projection import RandomProjection
+from steepest.paths.projection import COORDINATES, RandomProjection
 from steepest.paths.walk import expected_shares, random_walk
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
@@ -163,6 +164,36 @@ def test_a_projection_keeps_inner_products() -> None:
     assert np.allclose(
         principal_components([points]).shares[:3], principal_components([images]).shares[:3], atol=0.02
     )
+
+
+def test_distances_in_a_projected_path_are_right_within_the_stated_error(monkeypatch) -> None:
+    """Of squares of lengths √(2/m) is stated, 3.2 %: of the pairs of points of a path, and along it."""
+    draw = np.random.default_rng(3)
+    steps, numbers = 20, 30_000
+    drift = draw.normal(size=numbers)  # a path with a direction, as those of training have
+    moves = 0.3 * drift + draw.normal(size=(steps, numbers)) * np.linspace(2, 0.2, steps)[:, None]
+    points = torch.from_numpy(np.concatenate([draw.normal(size=(1, numbers)), moves]).cumsum(0))
+
+    def path(keep: KeepPath) -> KeptPath:
+        keeper = kept.PathKeeper(keep, steps, {"w": points[0]})
+        for step in range(steps + 1):
+            keeper.keep(step, step, {"w": points[step]}, "")
+        return keeper.kept()
+
+    monkeypatch.setattr(kept, "EXACT_NUMBERS", 10_000)
+    exact, projected = path(KeepPath(steps, exact=True)), path(KeepPath(steps))
+    assert exact.exact
+    assert (projected.exact, projected.points().shape) == (False, (steps + 1, COORDINATES))
+    stated = (2 / COORDINATES) ** 0.5
+    assert stated == pytest.approx(0.032, abs=5e-4)
+    true, seen = (torch.pdist(each.points()).square() for each in (exact, projected))
+    errors = seen / true - 1
+    assert float(errors.square().mean().sqrt()) < 1.5 * stated
+    assert float(errors.abs().max()) < 4 * stated
+    angles = [torch.tensor(turn_cosines(each.points())[1:-1]) for each in (exact, projected)]
+    assert float((angles[1] - angles[0]).abs().max()) < 4 * stated
+    away = [torch.tensor(distances(each.points())[1:]) for each in (exact, projected)]
+    assert float((away[1] / away[0] - 1).abs().max()) < 2 * stated
 
 
 def test_components_are_those_of_a_singular_value_decomposition() -> None:

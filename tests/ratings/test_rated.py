@@ -183,6 +183,7 @@ def test_the_report_shows_them(compared):
         "NDCG@3</th>",
         "RMSE by user",
         "a random order",
+        "and half of these have 7 such items or more",
     ):
         assert each in page
     found = comparison.rated

@@ -145,6 +145,17 @@ def number(value: float, decimals: int, *, leading_zero: bool = True, sign: bool
     return before + text
 
 
+def at_most(value: float, decimals: int) -> str:
+    """Return ``value`` with at most so many decimals: a whole number has none.
+
+    Example:
+        >>> at_most(1105.0, 3), at_most(3.5, 2), at_most(10.0, 0), at_most(1e12, 2)
+        ('1,105', '3.5', '10', '1.000e12')
+    """
+    text = number(value, decimals)
+    return text.rstrip("0").rstrip(".") if "." in text and "e" not in text else text
+
+
 def estimate(
     value: Estimate,
     *,

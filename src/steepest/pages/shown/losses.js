@@ -41,6 +41,9 @@ steepest.view = (page) => {
       place.setPointerCapture(event.pointerId);
       page.set({ point: held + 1 });
     });
+    place.addEventListener("touchstart", (event) => {  // the point is drawn anew while it moves: the finger would go on to scroll
+      if (event.target.dataset?.id !== undefined) event.preventDefault();
+    }, { passive: false });
     place.addEventListener("pointermove", (event) => { if (held >= 0) move(held, ...steepest.pointed(figure, event)); });
     for (const each of ["pointerup", "pointercancel"]) place.addEventListener(each, () => { held = -1; });
     place.addEventListener("keydown", (event) => {
