@@ -14,7 +14,8 @@ demo: $(ALONE)  ## train four optimizers on the flights that ship with the packa
 # Threads of OpenMP that wait for each other use no processor: two workers with two threads each on two cores wait a lot.
 test slow fuzz: export OMP_WAIT_POLICY = passive
 
-test: lint docs  ## every check and every test
+test: $(STAMP)  ## every check and every test
+	$(MAKE) --no-print-directory -j $(WORKERS) lint docs  # each needs one core
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 lint: $(STAMP)

@@ -14,3 +14,19 @@ def version() -> str:
         return metadata.version("steepest")
     except metadata.PackageNotFoundError:
         return "0"
+
+
+@functools.cache
+def installed(package: str) -> str:
+    """Return the installed version of another package.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+
+    Example:
+        >>> installed("numpy").count(".") >= 1
+        True
+    """
+    from importlib import metadata
+
+    return metadata.version(package)

@@ -309,7 +309,7 @@ def _board(x):
 
 
 SIZED = [
-    # the cells, how surely they give the class, the work limit, and what is tried
+    # the cells, how surely they give the class, the work limit, and what is tried first
     (_signs, 0.15, 20.0, "up to 6 leaves of at least 20 rows, l2 10, 30% of"),
     (_signs, 3.0, 20.0, "learning rate 0.07, up to 63 leaves of at least 10 rows, l2 3, 40% of"),
     (_board, 3.0, 20.0, "learning rate 0.05, up to 63 leaves of at least 10 rows, l2 10, 70% of"),
@@ -317,8 +317,15 @@ SIZED = [
 ]
 
 
+class _Chosen(Exception):  # noqa: N818
+    """What is tried first, which is all of it that is asked."""
+
+
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("cells", "strength", "budget", "expected"), SIZED)
-def test_where_trees_are_costly_a_few_show_which_size_is_worth_it(cells, strength, budget, expected):
+def test_where_trees_are_costly_a_few_show_which_size_is_worth_it(
+    monkeypatch, cells, strength, budget, expected, whole
+):
     """Large trees that fit noise are left out, and where they are far ahead more of them are grown."""
     generator = rng.stream(4, "data")
 
@@ -328,10 +335,19 @@ def test_where_trees_are_costly_a_few_show_which_size_is_worth_it(cells, strengt
         target = torch.tensor((logits + generator.gumbel(size=logits.shape)).argmax(1))
         return Part((torch.zeros((n, 0), dtype=torch.long), torch.tensor(x)), target)
 
+    def chosen(dataset, rows, candidate, *_):
+        raise _Chosen(str(candidate))
+
     shape = Shape("classification", {}, tuple("abcdef"), 16)
     dataset = Dataset("made", "y", part(2000), part(1000), part(1000), shape, tuple("abcdefghijklmnop"))
-    [found] = run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=budget)
-    assert expected in found.settings
+    if whole:
+        [found] = run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=budget)
+        assert expected in found.settings
+        return
+    monkeypatch.setattr(gradient_boosting, "attempt", chosen)
+    with pytest.raises(_Chosen) as first:
+        run_baselines(dataset, names=["gradient-boosting"], seed=0, budget=budget)
+    assert expected in str(first.value)
 
 
 def test_trees_that_were_grown_to_compare_readings_are_not_grown_again(monkeypatch):
@@ -406,11 +422,11 @@ CRIMES = Path(os.environ.get("STEEPEST_DATA", "/absent")) / "chicago-crimes/crim
 
 @pytest.mark.skipif(not CRIMES.is_file(), reason="STEEPEST_DATA has no chicago-crimes/crimes-2018-H1")
 def test_learned_baselines_are_strong_on_the_crimes():
-    """A fifth of the rows, 13 classes of which some have a handful of rows, and a column of thousands of codes."""
+    """A tenth of the rows, 13 classes of which some have a handful of rows, and a column of thousands of codes."""
     preparation = Path(__file__).parents[2] / "examples/crimes.toml"
     dataset = read_table(CRIMES, prepare=str(preparation)).dataset()
-    fifth = dataset.train.take(torch.arange(0, len(dataset.train), 5))
-    majority, *learned = run_baselines(replace(dataset, train=fifth), seed=0)
+    tenth = dataset.train.take(torch.arange(0, len(dataset.train), 10))
+    majority, *learned = run_baselines(replace(dataset, train=tenth), seed=0, budget=5.0)
     for result in learned:
         assert result.outcome == "finished"
         assert result.test["log_loss"] < majority.test["log_loss"] - 0.13, result.settings

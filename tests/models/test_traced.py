@@ -26,8 +26,8 @@ SMALL = {
     "tabm": "tabm(k=3, hidden=(8,))",
 }
 """What is traced and compiled where that is not the model without options."""
-IN_EVERY_TEST = tuple(SMALL)
-"""What is compiled in every test run; the others take minutes together."""
+IN_EVERY_TEST = ("tabm",)
+"""What is compiled in every test run, beside the ``embedding-mlp`` of ``tests/train``; the others take minutes."""
 
 
 def shape_of(name: str) -> Shape:
@@ -41,8 +41,11 @@ def shape_of(name: str) -> Shape:
     return {"codes, values": SHAPES[0], "values": CURVES[0], "image": IMAGES[0]}[takes[0]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", registry.names())
 def test_the_step_of_every_model_can_be_traced_or_says_why_not(name: str) -> None:
+    """As the suites of ``test_models.py`` hold for these and other options."""
+
     class TestIt(ModelConformance):
         models = (SMALL.get(name, name),)
         shapes = (shape_of(name),)

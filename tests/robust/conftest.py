@@ -30,9 +30,10 @@ hidden = [8]
 
 [protocol]
 seeds = 2
-epochs = 8
+epochs = 4
 batch_size = 64
 learning_rates = [0.03, 0.3]
+baseline = ["majority", "logistic-regression"]
 
 [execution]
 threads = 1

@@ -65,11 +65,16 @@ def check_same(out: Path, whole: Path) -> None:
 
 
 MOMENTS = [float(each) for each in rng.stream(3, "data").random(20)]
+FEW = MOMENTS[3::4]
 
 
-@pytest.mark.parametrize("moment", MOMENTS, ids=lambda moment: f"{moment:.2f}")
+@pytest.mark.parametrize(
+    "moment",
+    [pytest.param(each, marks=() if each in FEW else pytest.mark.slow) for each in MOMENTS],
+    ids=lambda moment: f"{moment:.2f}",
+)
 def test_killed_at_a_moment(nursery: Nursery, whole: Whole, moment: float) -> None:
-    """Twenty moments, uniform over the time that the uninterrupted comparison took."""
+    """Twenty moments, uniform over the time that the uninterrupted comparison took; five in every test run."""
     out = nursery.where / f"killed-{moment:.3f}"
     found = go_on(nursery, out, after=moment * whole.seconds)
     assert found["status"] in (KILLED, 0), found["said"]

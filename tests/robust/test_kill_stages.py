@@ -8,7 +8,7 @@ from tests.robust.conftest import EXPERIMENT, Nursery
 from tests.robust.test_kill import KILLED, check_same
 
 STAGES = (
-    EXPERIMENT.replace('"adam(lr=0.01)", "sgd"', '"adam"').replace("epochs = 8", "epochs = 4")
+    EXPERIMENT.replace('"adam(lr=0.01)", "sgd"', '"adam"')
     + """
 [factors]
 procedure = ["train", "continue(0.5)", "continue(0.5, point=last)"]

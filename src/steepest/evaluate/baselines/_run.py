@@ -8,7 +8,6 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib import metadata
 
 from torch import Tensor, nn
 
@@ -25,7 +24,7 @@ from steepest.evaluate.rowwise import other_values
 from steepest.objectives.target import target_of
 from steepest.record.meter import Meter
 from steepest.threads import library_threads
-from steepest.version import version
+from steepest.version import installed, version
 
 registry = Registry("baseline", "steepest.evaluate.baselines")
 
@@ -230,7 +229,7 @@ def identity(name: str, **settings: object) -> str:
         name: the baseline.
         settings: everything else that goes into it: data, seed, metrics, class weights, budget.
     """
-    versions = {library: metadata.version(library) for library in ("scikit-learn", "scipy", "numpy")}
+    versions = {library: installed(library) for library in ("scikit-learn", "scipy", "numpy")}
     choices = "" if prefix_of(name) else registry.load(grammar.parse(name).name).choices
     parts = {"name": name, "choices": choices, **settings, **versions, "steepest": version()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
