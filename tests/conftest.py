@@ -14,6 +14,7 @@ from hypothesis import settings
 
 from steepest.data.dataset import Dataset
 from steepest.evaluate.baselines import BaselineResult
+from steepest.experiment import baselines
 from steepest.sweep import timing
 from steepest.sweep.baselines import Fitting
 
@@ -54,6 +55,27 @@ def _boosted_once() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Fitting, "fit", once)
+        yield
+
+
+MOST_WORK = 2.0
+"""What a baseline of a comparison may take, a tenth of what it may elsewhere: its settings are tested on their own."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _small_budget() -> Iterator[None]:
+    """Let baselines of comparisons try fewer settings."""
+    whole = baselines.budget_within
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(baselines, "budget_within", lambda minutes: min(MOST_WORK, whole(minutes)))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_wait_for_the_disk() -> Iterator[None]:
+    """Leave files to the system: a killed process loses nothing of what it has written, and no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
         yield
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shlex
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -50,25 +52,53 @@ PAGES = [
     "docs/how-to/play.md",
 ]
 BLOCK = re.compile(r"^```(\w+)(?: title=\"([^\"]+)\")?\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FEWER = {"seeds": 2, "epochs": 2, "workers": 1}
+"""Commands and files of experiments have at most so many; ``make slow`` runs them as they are written."""
+SHORTER = ("console", "toml")
+NUMBERS = re.compile(rf"(--|^)({'|'.join(FEWER)})( = | )(\d+)", re.MULTILINE)
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch, capsys):
+def shorter(text: str) -> str:
+    """Return a command or a file with fewer seeds, epochs and workers; as it is where an epoch is a step."""
+    if "--batch-size all" in text:
+        return text
+    return NUMBERS.sub(
+        lambda found: f"{found[1]}{found[2]}{found[3]}{min(FEWER[found[2]], int(found[4]))}", text
+    )
+
+
+def blocks(page: str) -> Iterator[tuple[str, str, str]]:
+    """Yield what a page has to run: the language, the name of a file, and the text; each command on its own."""
+    for language, title, text in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
+        commands = text.replace("\\\n", " ").splitlines() if language == "console" else [text]
+        yield from ((language, title, each) for each in commands)
+
+
+def pages() -> Iterator[Any]:
+    """Yield every page as it is run, and as it is written where that differs."""
+    for page in PAGES:
+        yield pytest.param(page, False, id=page)
+        if any(language in SHORTER and shorter(text) != text for language, _, text in blocks(page)):
+            yield pytest.param(page, True, id=f"{page} as it is written", marks=pytest.mark.slow)
+
+
+@pytest.mark.parametrize(("page", "whole"), [*pages()])
+def test_a_page_runs_from_top_to_bottom(page, whole, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {"__name__": "page"}
     ran = 0
-    for language, title, text in BLOCK.findall((ROOT / page).read_text(encoding="utf-8")):
+    for language, title, written in blocks(page):
+        text = shorter(written) if language in SHORTER and not whole else written
         if title:
             Path(title).write_text(text, encoding="utf-8")
         elif language == "python":
             exec(compile(text, page, "exec"), names)
             ran += 1
         elif language == "console":
-            for line in text.replace("\\\n", " ").splitlines():
-                assert line.startswith("$ steepest "), line
-                status = main(shlex.split(line)[2:])
-                assert status == 0, f"{line}\n{capsys.readouterr().err}"
-                ran += 1
+            assert text.startswith("$ steepest "), text
+            status = main(shlex.split(text)[2:])
+            assert status == 0, f"{text}\n{capsys.readouterr().err}"
+            ran += 1
     assert ran > 0
 
 

@@ -189,21 +189,18 @@ MODELS = {
 }
 
 
-IN_ONNX = [
-    "network",
+IN_ONNX = ["network", "hashed crosses", "members of a number", "numbers in pieces", "trees of five classes"]
+"""Some, because each takes seconds."""
+MORE_IN_ONNX = [
     "network of a number",
-    "hashed crosses",
     "cross layers",
     "members",
-    "numbers in pieces",
     "numbers in waves",
     "linear",
     "mean",
     "logistic",
     "ridge",
-    "trees of five classes",
 ]
-"""Some, because each takes seconds."""
 
 
 @pytest.fixture(scope="module")
@@ -240,19 +237,12 @@ def test_plain_torch_predicts_the_same(
         assert "steepest" not in "".join(re.findall(r"^\s*(?:from|import) .*", each.read_text(), re.M))
 
 
-@pytest.fixture(scope="module")
-def in_onnx(models: dict[str, TrainedModel], table: Path) -> Path:
-    """A folder with the predictions of each model as ONNX."""
-    folders = {name: put(as_onnx(models[name]), table.parent / "onnx" / name) for name in IN_ONNX}
+@pytest.mark.parametrize("names", [IN_ONNX, pytest.param(MORE_IN_ONNX, marks=pytest.mark.slow)])
+def test_onnx_predicts_the_same(names: list[str], models: dict[str, TrainedModel], table: Path) -> None:
+    folders = {name: put(as_onnx(models[name]), table.parent / "onnx" / name) for name in names}
     predict_alone(folders.values(), table)
-    return table.parent / "onnx"
-
-
-@pytest.mark.parametrize("name", IN_ONNX)
-def test_onnx_predicts_the_same(
-    name: str, in_onnx: Path, models: dict[str, TrainedModel], table: Path
-) -> None:
-    check_same(in_onnx / name, models[name], table)
+    for name, folder in folders.items():
+        check_same(folder, models[name], table)
 
 
 def test_every_model_baseline_and_step_can_be_exported() -> None:

@@ -55,6 +55,8 @@ def test_two_axes_by_default_give_everyone_14_trials(churn) -> None:
             target="churned",
             optimizers=["adam", "hessian-free(cg_iterations=2)"],
             epochs=1,
+            hidden=(4,),
+            compile="off",
             device="cpu",
             **options,
         )
@@ -136,6 +138,7 @@ SMALL = {
     "device": "cpu",
     "compile": "off",
     "threads": 1,
+    "baseline": "none",
 }
 
 

@@ -15,7 +15,7 @@ from steepest.regularizers.averages.swa import SWA
 from tests.conftest import churn_table
 
 BASE = ["compare", "churn.csv", "--target", "churned", "--epochs", "1", "--hidden", "4", "--threads", "1",
-        "--compile", "off"]  # fmt: skip
+        "--compile", "off", "--baseline", "none"]  # fmt: skip
 SGD, ADAM, MOMENTUM = (["-o", text] for text in ("sgd(lr=0.1)", "adam(lr=0.01)", "momentum(lr=0.1)"))
 SEEDS = ["--seeds", "2"]
 STEPS = "[[step]]\nuse = 'fill-mode'\ncolumns = ['minutes']\n"

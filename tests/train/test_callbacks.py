@@ -22,7 +22,7 @@ from steepest.schedules import make_schedule
 from steepest.sweep.contestants import whole_spec
 from steepest.testing import CallbackConformance
 from steepest.train.callback import Callback, Hooks, checked
-from steepest.train.compiled import CompiledMethod
+from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.loop import train
 from tests.train.steps import MODEL, TABLES, table, without_compiling
 
@@ -41,9 +41,20 @@ def data():
     return table()
 
 
+PROGRAMS = Programs()
+"""Steps are traced once for all tests."""
+
+
 @pytest.fixture(autouse=True)
 def traced_only(monkeypatch):
     without_compiling(monkeypatch)
+
+
+def execution(executor: Any, rule: Any, given: MethodSettings) -> Any:
+    method = executor(rule, given.schedule, given.clip, given.tables)
+    if isinstance(method, CompiledMethod):
+        method.programs = PROGRAMS
+    return method
 
 
 def run(
@@ -64,7 +75,7 @@ def run(
     settings = MethodSettings(
         hooks.control.rate if hooks else follows,
         tables=tables,
-        execute=lambda of, given: executor(of, given.schedule, given.clip, given.tables),
+        execute=lambda of, given: execution(executor, of, given),
     )
     method = spec.make(settings)
     return train(data, recipe, key, method, evaluations=4, read_test=True, keep_last=True, hooks=hooks)
