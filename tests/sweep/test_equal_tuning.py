@@ -180,11 +180,11 @@ def test_methods_of_several_gradients_are_made_by_workers_and_resumed_to_the_sam
         **SMALL, "optimizers": optimizers, "task": "regression", "target": "age", "numbers": "standard",
     }  # fmt: skip
     data = churn.select("age", "plan", "minutes")
-    whole = st.plan(data, **options).run(tmp_path / "whole", observer=Observer())
-    plan = st.plan(data, **options, workers=2)
+    alone = st.plan(data, **options)
+    whole = alone.run(tmp_path / "whole", observer=Observer())
     with pytest.raises(KeyboardInterrupt):
-        plan.run(tmp_path / "cut", observer=Stop(5))
-    cut = plan.run(tmp_path / "cut", observer=Observer())
+        st.plan(data, **options, workers=2).run(tmp_path / "cut", observer=Stop(5))
+    cut = alone.run(tmp_path / "cut", observer=Observer())
     first, second = ([row.metrics for row in each.comparison.rows] for each in (whole, cut))
     assert first == second
     assert {row.outcome for row in whole.comparison.rows} == {"finished"}
