@@ -25,6 +25,7 @@ PAGES = [
     "docs/how-to/data-variants.md",
     "docs/how-to/images.md",
     "docs/how-to/ratings.md",
+    "docs/how-to/language.md",
     "docs/how-to/predict.md",
     "docs/how-to/scikit-learn.md",
     "docs/how-to/see-what-was-learned.md",

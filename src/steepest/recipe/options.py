@@ -105,7 +105,7 @@ class ModelOptions(FrozenOptions):
     model: str = Field(
         "embedding-mlp",
         description="name of a model, or your own as nets.py:MyNet; if none is named, mlp for images, curves and "
-        "arrays, autoencoder for reconstruction, and embedding-mlp for everything else",
+        "arrays, autoencoder for reconstruction, transformer for texts, and embedding-mlp for everything else",
     )
     hidden: Annotated[tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_separated)] = Field(
         (128, 64), description="widths of the hidden layers, as 128,64"

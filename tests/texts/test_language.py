@@ -1,0 +1,291 @@
+"""A comparison on texts from the command line: what is trained, judged, written and refused."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+import steepest as st
+from steepest.cli import main
+from steepest.data.batches import BatchPlan
+from steepest.data.texts import bpe
+from steepest.errors import OptionError
+from steepest.experiment.folder import load_comparison
+from steepest.models import build_model
+from steepest.recipe import Recipe
+from steepest.record.store import TEST_PREDICTIONS, Folder
+from steepest.regularizers import registry as regularizers
+from steepest.regularizers.check import check_regularizers
+from steepest.rng import stream
+from steepest.train.problem import problem_of
+
+SMALL = "transformer(width=8, layers=1, heads=2)"
+SHORT = [
+    "--block",
+    "16",
+    "--seeds",
+    "2",
+    "--epochs",
+    "2",
+    "--batch-size",
+    "16",
+    "--compile",
+    "off",
+    "--device",
+    "cpu",
+]
+
+
+def written(folder: Path, documents: int = 14) -> Path:
+    """Write documents of a few words."""
+    folder.mkdir(parents=True)
+    words = ["the", "king", "of", "rome", "and", "a", "queen", "love", "war", "no", "more"]
+    for i in range(documents):
+        draw = stream(0, "data", i)
+        lines = [" ".join(draw.choice(words, 6)) for _ in range(5)]
+        (folder / f"{i:02}.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A comparison of two optimizers, with texts of its own beside it."""
+    where = tmp_path_factory.mktemp("language")
+    texts = written(where / "texts")
+    command = [
+        "compare",
+        str(texts),
+        "--kind",
+        "text",
+        "--model",
+        SMALL,
+        "-o",
+        "adam(lr=0.01)",
+        "-o",
+        "sgd(lr=0.1)",
+    ]
+    assert main([*command, *SHORT, "--out", str(where / "done"), "--quiet"]) == 0
+    return where / "done"
+
+
+def test_a_comparison_of_texts_is_judged_by_its_tokens(done):
+    found = load_comparison(Folder(done))
+    assert (found.task, found.target, found.metric) == ("language", "next token", "token_loss")
+    assert {"uniform", "unigram", "bigram"} == {row.name for row in found.rows if row.kind == "baseline"}
+    uniform = next(row for row in found.rows if row.name == "uniform")
+    assert uniform.metrics["token_loss"].mean == pytest.approx(5.549, abs=1e-3)
+    assert uniform.metrics["perplexity"].mean == pytest.approx(257, rel=1e-5)
+    for row in found.rows:
+        if row.kind == "arm":
+            values = row.metrics
+            assert values["perplexity"].mean == pytest.approx(
+                2.718281828 ** values["token_loss"].mean, rel=1e-2
+            )
+    rows = pl.read_parquet(done / TEST_PREDICTIONS)
+    assert rows["target"].dtype == pl.String
+    assert rows["prediction"].dtype == pl.Float64
+
+
+def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, capsys):
+    other = tmp_path / "other.txt"
+    other.write_text("the queen of rome\nand no more war\n" * 20)
+    assert main(["predict", str(done / "model"), str(other), "--out", str(tmp_path / "found.csv")]) == 0
+    assert re.search(r"loss per token\s+[0-9.]+", capsys.readouterr().out)
+    model = st.load(done / "model")
+    known = model.predict(other).scores
+    assert known["perplexity"].value == pytest.approx(2.718281828459045 ** known["token_loss"].value)
+    one, again = (st.generate(model, "the ", tokens=20, seed=1) for _ in range(2))
+    assert one == again
+    assert (one.tokens == 20) is not one.ended
+    assert main(["generate", str(done / "model"), "the ", "--tokens", "20", "--seed", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["text"] == one.text
+    greedy = st.generate(model, "the ", tokens=5, temperature=0, seed=7)
+    assert greedy.text == st.generate(model, "the ", tokens=5, temperature=0, seed=8).text
+    baseline = st.generate(done / "baselines" / "bigram", "the ", tokens=5)
+    assert baseline.tokens <= 5
+
+
+def test_a_folder_goes_on_to_the_same_bits(done, tmp_path):
+    """What was killed before its last runs ends as what was not."""
+    texts, again = done.parent / "texts", tmp_path / "again"
+    command = [
+        "compare",
+        str(texts),
+        "--kind",
+        "text",
+        "--model",
+        SMALL,
+        "-o",
+        "adam(lr=0.01)",
+        "-o",
+        "sgd(lr=0.1)",
+    ]
+    assert main([*command, *SHORT[:2], "--seeds", "1", *SHORT[4:], "--out", str(again), "--quiet"]) == 0
+    assert main([*command, *SHORT, "--out", str(again), "--quiet"]) == 0
+
+    def values(folder: Path) -> list[tuple[str, int, float, float]]:
+        records = Folder(folder).records()
+        return sorted(
+            (each.key.recipe, each.key.seed, each.last["token_loss"], each.curve[-1].train_loss)
+            for each in records
+        )
+
+    assert values(again) == values(done)
+    assert len(values(done)) >= 4
+
+
+def test_a_compiled_step_is_the_eager_one(tmp_path):
+    """Traced, so that it can be compiled and stacked: the suite of models says that; here its numbers."""
+    from steepest.data.batches import BatchPlan
+    from steepest.data.sources.opening import open_source
+    from steepest.models import build_model
+    from steepest.objectives import make_objective
+    from steepest.objectives.target import target_of
+    from steepest.train.problem import SupervisedProblem
+
+    data, _ = open_source(written(tmp_path / "texts"), reader="text", block=16).make(0)
+    net = build_model(SMALL, data.shape)
+    problem = SupervisedProblem(net, make_objective("", target_of(data)), target=target_of(data))
+    batch = problem.feed(data.train, BatchPlan(len(data.train), 8, 0), 0).batch(0)
+    params = dict(net.named_parameters())
+    outputs, _ = problem.outputs(params, {}, batch, {"dropout": torch.zeros(0, dtype=torch.int16)})
+    mapped = torch.func.vmap(
+        lambda weights: problem.batch_loss(torch.func.functional_call(net, weights, batch.inputs), batch)
+    )({name: torch.stack([each, 2 * each]) for name, each in params.items()})
+    assert torch.allclose(problem.batch_loss(outputs, batch), mapped[0])
+    assert not torch.allclose(mapped[0], mapped[1])
+
+
+WORKING = (
+    "l1",
+    "l2",
+    "elastic-net",
+    "dropout",
+    "weight-decay",
+    "max-norm",
+    "gradient-noise",
+    "ema",
+    "swa",
+    "early-stopping",
+)
+"""Regularizers that texts have; others are refused by name."""
+
+
+@pytest.mark.parametrize("name", sorted(regularizers.names()))
+def test_a_regularizer_takes_a_step_on_a_text_or_is_refused(name, tmp_path):
+    data, _ = st.open_source(written(tmp_path / "texts"), reader="text", block=16).make(0)
+    net = build_model(SMALL, data.shape)
+    recipe = Recipe(
+        data="d", model=SMALL, optimizer="adam", schedule="cosine", steps=2, batch_size=8, regularizer=name
+    )
+    if name not in WORKING:
+        with pytest.raises(OptionError, match=name):
+            check_regularizers(name, net, data, ())
+        return
+    check_regularizers(name, net, data, ())
+    problem = problem_of(net, data, recipe)
+    batch = problem.feed(data.train, BatchPlan(len(data.train), 8, 0), 0).batch(0)
+    assert bool(problem.loss(batch).isfinite())
+
+
+TOO_SHORT = "a few words"
+MALFORMED = {
+    "an empty file": ({"a.txt": b""}, [], "holds no text"),
+    "spaces only": ({"a.txt": b" \n\t\n"}, [], "holds no text"),
+    "binary": ({"a.txt": b"\x7fELF\x00\x01"}, [], "is no text: byte 4 is 0"),
+    "another encoding": ({"a.txt": "caf\xe9 ".encode("latin-1") * 50}, [], "is not UTF-8: byte 3 is 0xe9"),
+    "a wrong encoding": ({"a.txt": "é".encode() * 9}, ["--encoding", "ascii"], "is not ascii: byte 0 is 0xc3"),
+    "one short document": ({"a.txt": TOO_SHORT.encode()}, [], "too few to learn from"),
+    "no text file in a folder": ({"a.png": b"x"}, [], "has no text files"),
+    "an empty folder": ({}, [], "has no text files"),
+    "no file": (None, [], "there is no file"),
+    "lines that are no JSON": ({"a.jsonl": b'{"text": "a"}\nb\n'}, [], "line 2 of a.jsonl is no JSON"),
+    "JSON that is no object": ({"a.jsonl": b"[1]\n"}, [], "line 1 of a.jsonl is a list"),
+    "a missing field": ({"a.jsonl": b'{"story": "a"}\n'}, [], "has no field 'text'; texts are in story"),
+    "a field that is no text": ({"a.jsonl": b'{"text": 3}\n'}, [], "has no text in its field 'text'"),
+    "a field without JSON": ({"a.txt": b"a b c"}, ["--field", "text"], "there are no JSON lines"),
+    "an unknown tokenizer": ({"a.txt": b"a b " * 200}, ["--tokenizer", "byte"], "unknown tokenizer 'byte'"),
+    "no tokenizer there": ({"a.txt": b"a b " * 200}, ["--tokenizer", "no/such"], "there is no tokenizer at"),
+    "a tokenizer's size": ({"a.txt": b"a b " * 200}, ["--tokenizer", "bpe(10)"], "bpe has a size of 10"),
+    "a layout": ({"a.txt": b"a b " * 200}, ["--layout", "columns"], "layout"),
+    "a block": ({"a.txt": b"a b " * 200}, ["--block", "1"], "block"),
+    "a target": ({"a.txt": b"a b " * 200}, ["--target", "x"], "--target has no effect"),
+    "folds": ({"a.txt": b"a b " * 200}, ["--split", "folds:5"], "--split folds:5 has no effect on a text"),
+    "labels": ({"a.txt": b"a b " * 200}, ["--labels", "noise(0.1)"], "--labels has no effect"),
+    "class weights": ({"a.txt": b"a b " * 200}, ["--class-weights", "balanced"], "is the next token"),
+    "another loss": ({"a.txt": b"a b " * 200}, ["--loss", "squared"], "is for regression"),
+    "another metric": ({"a.txt": b"a b " * 200}, ["--metric", "rmse"], "is for regression"),
+    "another model": ({"a.txt": b"a b " * 200}, ["--model", "mlp"], "does not take texts"),
+    "no model there": ({"a.txt": b"a b " * 200}, ["--model", "transformer(start='no/such')"], "no/such"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+def test_what_cannot_be_used_is_refused_with_its_cure(name, tmp_path, capsys):
+    files, options, fact = MALFORMED[name]
+    folder = tmp_path / "texts"
+    if files is not None:
+        folder.mkdir()
+        for file, content in files.items():
+            (folder / file).write_bytes(content)
+    model = [] if "--model" in options else ["--model", SMALL]
+    block = [] if "--block" in options else ["--block", "16"]
+    command = [
+        "compare",
+        str(folder),
+        "--kind",
+        "text",
+        *model,
+        *block,
+        *options,
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    assert main(command) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert fact in said
+    assert "Hint: " in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_only_models_of_texts_write(tmp_path, capsys):
+    rows = {"x": [i / 7 for i in range(60)], "y": [i * 0.5 for i in range(60)]}
+    done = st.compare(
+        rows, tmp_path / "run", target="y", model="linear", optimizers=["adam(lr=0.1)"], epochs=1, seeds=1
+    )
+    assert main(["generate", str(done.path / "model"), "a"]) == 2
+    assert "writes no text" in capsys.readouterr().err
+
+
+def test_numbers_of_generation_have_ranges(done, capsys):
+    for option, value in (("--tokens", "-1"), ("--temperature", "-1"), ("--top-k", "-2")):
+        assert main(["generate", str(done / "model"), "a", option, value]) == 2
+        assert "Hint: " in capsys.readouterr().err
+
+
+def test_learned_pieces_come_from_training_documents_alone(tmp_path):
+    pytest.importorskip("tokenizers")
+    texts = written(tmp_path / "texts")
+    (texts / "13.txt").write_text("zebra " * 60)
+    source = st.open_source(texts, reader="text", tokenizer="bpe(300)", block=16)
+    _, pipeline = source.make(0)
+    assert pipeline.tokenizer.size <= 300
+    text = (texts / "00.txt").read_text()
+    assert pipeline.tokenizer.decode(pipeline.tokenizer.encode(text).tolist()) == text
+    held_out = "zebra" not in " ".join(source._texts[0]["train"])
+    assert (b"zebra" in pipeline.tokenizer.pieces) is not held_out
+
+
+def test_without_the_library_the_extra_is_named(tmp_path, capsys, monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    command = ["describe", str(written(tmp_path / "texts")), "--kind", "text", "--tokenizer", "bpe(300)"]
+    assert main(command) == 2
+    assert "pip install '.[language]'" in capsys.readouterr().err
+    assert bpe.LEAST == 257
