@@ -7,7 +7,6 @@ page differs from the output of this script.
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import sys
 from collections.abc import Callable
@@ -355,26 +354,12 @@ def write_studies() -> str:
             (size, f"{entry.more['minutes'][size]:g}", f"{entry.more['tflop'][size]:g}")
             for size in ("quick", "default", "full")
         ]
-        about = f"{made.question}\n\nPublished: {made.source}."
-        for size in ("", "-full", "-quick"):
-            kept = ROOT / "docs" / "studies" / f"{entry.name}{size}.json"
-            if kept.is_file():
-                about += f"\n\n{_answer(json.loads(kept.read_text(encoding='utf-8')))}"
+        about = (
+            f"{made.question}\n\nPublished: {made.source}.\n\n"
+            f"[Answer, figures and numbers](../studies/{entry.name}.md)."
+        )
         text.append(f"## `{entry.name}`\n\n{about}\n\n{table(('size', 'minutes', 'Tflop'), budgets)}")
     return "\n\n".join(text)
-
-
-def _answer(kept: dict[str, Any]) -> str:
-    """Return the stored answer of a study with the command that it is from."""
-    size = "" if kept["size"] == "default" else f" --{kept['size']}"
-    odd = [each for each in kept["checks"] if not each["passed"]]
-    failed = "".join(f" A check does not hold: {each['what']} ({each['found']})." for each in odd)
-    made = kept["made"]
-    machine = f" ({made['machine']})" if "machine" in made else ""
-    return (
-        f"**{kept['answer']}**{failed}\n\nFrom `steepest study {kept['name']}{size}`, on {kept['data']}: steepest "
-        f"{made['steepest']}, {made['date']}{machine}."
-    )
 
 
 def write_configuration() -> str:

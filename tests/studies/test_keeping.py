@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from steepest.compare.studied import Drawing, FigureLine, FigureSurface
 from steepest.studies.base.keeping import POINTS, SIDE, kept_text, small_drawing
 
 
-def drawing(lines: int, points: int, **more: object) -> Drawing:
+def drawing(lines: int, points: int, **more: Any) -> Drawing:
     x = np.linspace(0, 10, points).tolist()
     drawn = [FigureLine(name=str(each), x=x, y=[math.sin(one) for one in x]) for each in range(lines)]
     return Drawing(title="t", x="x", y="y", lines=drawn, **more)

@@ -32,7 +32,7 @@ def test_a_stored_answer_is_of_the_study_of_today(name: str) -> None:
     size = "" if kept["size"] == "default" else f" --{kept['size']}"
     again = (
         f"docs/studies/{name}.json is of other {{}} than the study has now: make it again by `steepest study "
-        f"{kept['name']}{size}` and `python scripts/keep_study.py` with its folder, then scripts/write_reference.py"
+        f"{kept['name']}{size}` and `python scripts/keep_study.py` with its folder, then scripts/write_gallery.py"
     )
     assert kept["made"]["arms"] == planned_on(made, kept["size"], data).arms_hash, again.format("arms")
     same = f" (python scripts/keep_study.py --same-answer {kept['name']}, if its answer is not touched)"

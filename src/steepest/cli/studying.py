@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from steepest.cli import output
@@ -69,6 +68,15 @@ def study(
             rich_help_panel="Output",
         ),
     ] = None,
+    worksheet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the study as a worksheet for a class (.md or .html), with its answers in a second file, and "
+            "train nothing. Numbers are those of --out, else of the answer that comes with the package.",
+            metavar="FILE",
+            rich_help_panel="Output",
+        ),
+    ] = None,
     as_json: Annotated[bool, _flag("--json", help="Print the answer as JSON.")] = False,
     open_: Annotated[bool, _flag("--open", help="Open the report in the browser.")] = False,
     quiet: Annotated[bool, _flag("--quiet", "-q", help="Print only the result.")] = False,
@@ -85,12 +93,30 @@ def study(
         raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
     size = "quick" if quick else "full" if full else "default"
     if notebook is not None:
-        _check_alone("--notebook", dry_run=dry_run, as_json=as_json, open_=open_, verbose=verbose)
+        _check_alone(
+            "--notebook",
+            dry_run=dry_run,
+            worksheet=worksheet is not None,
+            as_json=as_json,
+            open_=open_,
+            verbose=verbose,
+        )
         from steepest.studies import write_notebook
         from steepest.studies.base.making import make_study
 
         path = write_notebook(make_study(name), size, notebook, None if out is None else str(out), name)
         line(f"notebook {path}", out=True)
+        return
+    if worksheet is not None:
+        _check_alone("--worksheet", dry_run=dry_run, as_json=as_json, open_=open_, verbose=verbose)
+        from steepest.studies import write_worksheet
+
+        path, answers, origin = write_worksheet(name, worksheet, size, out)
+        line(f"worksheet {path}", out=True)
+        line(
+            f"answers   {answers} ({f'numbers of {origin}' if origin else 'none yet: run the study'})",
+            out=True,
+        )
         return
     from steepest.studies import plan_study
 
@@ -187,22 +213,23 @@ def study_facts(name: str, registry: Registry) -> dict[str, Any]:
         "published": made.source,
         "minutes": dict(entry.more["minutes"]),
         "tflop": dict(entry.more["tflop"]),
+        "yours": f"steepest {entry.more['yours']}",
     }
 
 
 def study_table(registry: Registry, names: Sequence[str]) -> RenderableType:
-    """Return the studies as a table: the question, and the budgets of each size."""
-    table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
-    table.add_column("study", no_wrap=True)
-    table.add_column("question")
-    table.add_column("minutes", justify="right", no_wrap=True)
-    table.add_column("Tflop", justify="right", no_wrap=True)
+    """Return the studies with the budgets of their default size, and the question of each on a line of its own."""
+    longest = max(map(len, names))
+    lines: list[RenderableType] = []
     for name in names:
         entry = registry.entry(name)
-        budgets = ("/".join(f"{entry.more[of][size]:g}" for size in SIZES) for of in ("minutes", "tflop"))
-        table.add_row(name, Text(entry.what, style="dim"), *budgets)
+        minutes, tflop = (f"{entry.more[of]['default']:g}" for of in ("minutes", "tflop"))
+        lines += [
+            Text.assemble((f"{name:<{longest}}", "bold"), (f"{minutes:>6} min{tflop:>6} Tflop", "dim")),
+            Text(f"  {entry.what}"),
+        ]
     note = (
-        "minutes and Tflop: at most, with --quick / by default / with --full, on two cores · steepest study NAME makes "
-        "it, --dry-run shows what is compared"
+        "min and Tflop: at most, by default, on two cores; --quick takes half a minute, all sizes: --json · "
+        "steepest study NAME makes it, --dry-run shows what is compared"
     )
-    return Group(table, Text(note, style="dim"))
+    return Group(*lines, Text(note, style="dim"))

@@ -14,8 +14,18 @@ if TYPE_CHECKING:
     from steepest.studies.base.making import StudyResult, plan_study, study
     from steepest.studies.base.notebook import write_notebook
     from steepest.studies.base.study import SIZES, Study
+    from steepest.studies.base.worksheet import write_worksheet
 
-__all__ = ["SIZES", "Study", "StudyResult", "plan_study", "registry", "study", "write_notebook"]
+__all__ = [
+    "SIZES",
+    "Study",
+    "StudyResult",
+    "plan_study",
+    "registry",
+    "study",
+    "write_notebook",
+    "write_worksheet",
+]
 
 _WHERE = {
     "SIZES": "study",
@@ -24,6 +34,7 @@ _WHERE = {
     "plan_study": "making",
     "study": "making",
     "write_notebook": "notebook",
+    "write_worksheet": "worksheet",
 }
 
 

@@ -62,6 +62,9 @@ class DropoutStudy(Study):
     name = "dropout"
     question = "Does dropout help on new images, behind which layer, and with how much data?"
     source = SOURCE
+    tasks: ClassVar = (
+        "Dropout 0.5 is said to want twice the hidden neurons. Which of the arms tests that, and with what result?",
+    )
     headlines: ClassVar = {
         "more": "Dropout helps with 100 images: {plain} against the same net without it, {half} against one of "
         "half the width; {data}.",

@@ -96,6 +96,9 @@ class LossesStudy(Study):
     name = "losses"
     question = "Which descent on the absolute error ends nearest the exact optimum?"
     source = "lecture notes on loss functions and gradient descent; five descents, of which two draw nothing"
+    tasks: ClassVar = (
+        "On the page of `steepest page losses`, move the outlier. Which of the fits follows it, and why?",
+    )
     headlines: ClassVar = {
         "more": "As published, Adam ends farther from the exact optimum of the parabola than descent by all points: "
         "{adam} above it against {descent}. {fair}",

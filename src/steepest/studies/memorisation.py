@@ -59,6 +59,9 @@ class Memorisation(Study):
     name = "memorisation"
     question = "Does a network memorise labels that are wrong, and what does that cost on new images?"
     source = SOURCE
+    tasks: ClassVar = (
+        "One draw of 100 images may show that slightly shuffled labels do better. How likely is that by chance?",
+    )
     headlines: ClassVar = {
         "less": "Wrong labels are {memorised} and cost accuracy on new images: {all} with all labels shuffled; with "
         "10 % shuffled {few}, {clean}.",

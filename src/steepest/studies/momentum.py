@@ -55,6 +55,10 @@ class MomentumStudy(Study):
     name = "momentum"
     question = "What does momentum change on two free parameters of a digit classifier?"
     source = "tutorial on optimization techniques, 500 digits of MNIST; settings and an aim, no numbers"
+    tasks: ClassVar = (
+        "On the page of `steepest page momentum`, find a rate and a momentum that meet the aim in fewer iterations.",
+        "What happens to both paths at a rate above 2 divided by the largest curvature?",
+    )
     headlines: ClassVar = {
         "more": "At the published rate momentum ends nearer to the optimum, {near} against {far} after {steps} "
         "steps. With "

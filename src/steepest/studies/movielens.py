@@ -32,7 +32,7 @@ from steepest.train.callback import Callback, View
 COMPONENTS = {
     "movielens": {
         "object": "MovieLensStudy",
-        "what": "dropout left on, restarts, Adam on ratings",
+        "what": "does Adam end worse than momentum on ratings?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 0.1, "default": 0.5, "full": 3.0},
         "yours": (

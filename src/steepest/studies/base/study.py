@@ -88,12 +88,14 @@ class Study(ABC):
         question: what it asks.
         source: where the published experiment is from.
         headlines: a sentence for each verdict, with the names of fields in braces.
+        tasks: further tasks for a worksheet, which its numbers do not answer.
     """
 
     name: ClassVar[str]
     question: ClassVar[str]
     source: ClassVar[str]
     headlines: ClassVar[Mapping[str, str]]
+    tasks: ClassVar[Sequence[str]] = ()
 
     def data(self, size: Size) -> StudyData:
         """Return the data: by default three classes of images."""
