@@ -20,7 +20,7 @@ _SOURCES = Path(__file__).parents[4] / "docs" / "studies"
 
 
 @dataclass(frozen=True)
-class Known:
+class KnownAnswer:
     """The answer of a study, and where it is from.
 
     Attributes:
@@ -32,7 +32,7 @@ class Known:
     origin: str
 
 
-def known_answer(made: Study, size: Size, folder: str | Path | None = None) -> Known | None:
+def known_answer(made: Study, size: Size, folder: str | Path | None = None) -> KnownAnswer | None:
     """Return the answer of a finished study, else the one that comes with the package; None where there is none.
 
     Of the package's answers one of another size serves where there is none of this one.
@@ -56,7 +56,7 @@ def known_answer(made: Study, size: Size, folder: str | Path | None = None) -> K
     if whose is not None and whose.size == size:
         found = _finished(path)
         if found is not None and found.name == made.name:
-            return Known(found, path.as_posix())
+            return KnownAnswer(found, path.as_posix())
     if folder is not None:
         raise FolderError(
             f"{path.as_posix()!r} holds no finished study {made.name} of the size {size}",
@@ -74,7 +74,7 @@ def _finished(path: Path) -> Studied | None:
         return None
 
 
-def _stored(made: Study, size: Size) -> Known | None:
+def _stored(made: Study, size: Size) -> KnownAnswer | None:
     name = f"{made.name}{'' if size == 'default' else f'-{size}'}.json"
     file = next((each / name for each in (_PACKAGED, _SOURCES) if (each / name).is_file()), None)
     if file is None:
@@ -84,6 +84,6 @@ def _stored(made: Study, size: Size) -> Known | None:
     own: dict[str, Any] = {"question": made.question, "source": made.source, "columns": [], "rows": []}
     studied = Studied.model_validate(own | facts)
     when = kept["made"]
-    return Known(
+    return KnownAnswer(
         studied, f"a run of the {kept['size']} size with steepest {when['steepest']}, {when['date']}"
     )

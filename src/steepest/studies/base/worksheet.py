@@ -15,7 +15,7 @@ from steepest.studies.base import registry
 from steepest.studies.base.figure_questions import figure_questions
 from steepest.studies.base.making import make_study
 from steepest.studies.base.sheet import BLANK, Sheet, suffix_of
-from steepest.studies.base.stored import Known, known_answer
+from steepest.studies.base.stored import KnownAnswer, known_answer
 from steepest.studies.base.study import SIZES, Size, Study
 
 ANSWERS = "-answers"
@@ -36,7 +36,7 @@ class Worksheet(NamedTuple):
     origin: str
 
 
-def worksheet(made: Study, size: Size, known: Known | None, name: str = "") -> Worksheet:
+def worksheet(made: Study, size: Size, known: KnownAnswer | None, name: str = "") -> Worksheet:
     """Return a study as a worksheet, from its question, headlines, published numbers, checks and figures.
 
     Args:
@@ -168,7 +168,7 @@ def _blanks(sheet: Sheet, studied: Studied, number: Callable[[], int]) -> None:
             sheet.add("numbered", *(f"{each.question} {BLANK * 4}" for each in some))
 
 
-def _answer(sheet: Sheet, made: Study, known: Known) -> None:
+def _answer(sheet: Sheet, made: Study, known: KnownAnswer) -> None:
     """Add the answers, from the numbers of the study."""
     studied = known.studied
     sheet.add("text", f"The study {made.name} of steepest; numbers of {known.origin}, on {studied.data}.")
