@@ -16,7 +16,7 @@ Kind = Literal["heading", "text", "items", "numbered", "table", "command"]
 
 
 @dataclass(frozen=True)
-class Block:
+class SheetBlock:
     """A part of a sheet.
 
     Attributes:
@@ -41,17 +41,17 @@ class Sheet:
     """
 
     title: str
-    blocks: list[Block] = field(default_factory=list)
+    blocks: list[SheetBlock] = field(default_factory=list)
 
     def add(self, kind: Kind, *lines: str) -> None:
         """Add text, if there is any."""
         if lines:
-            self.blocks.append(Block(kind, lines))
+            self.blocks.append(SheetBlock(kind, lines))
 
     def add_table(self, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         """Add a table, if it has rows."""
         if rows:
-            self.blocks.append(Block("table", head=head, rows=rows))
+            self.blocks.append(SheetBlock("table", head=head, rows=rows))
 
     def text(self, suffix: str) -> str:
         """Return the sheet as the content of a file.
@@ -79,7 +79,7 @@ class Sheet:
         return template("sheet.html.j2").render(title=self.title, blocks=self.blocks)
 
 
-def _markdown(block: Block) -> str:
+def _markdown(block: SheetBlock) -> str:
     if block.kind == "table":
         lines = [block.head, ["---"] * len(block.head), *block.rows]
         return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
