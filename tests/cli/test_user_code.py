@@ -22,7 +22,8 @@ from steepest.models import build_model
 from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 
-QUICK = ["--seeds", "1", "--epochs", "1", "--batch-size", "64", "--baseline", "majority"]
+ALONE = ["--seeds", "1", "--epochs", "1", "--batch-size", "64", "--baseline", "none"]
+QUICK = [*ALONE[:-1], "majority"]
 
 OPTIMIZER = """
 import torch
@@ -113,7 +114,7 @@ def test_prediction_with_changed_code_refuses_and_names_the_kept_one(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("nets.py").write_text(NET)
-    options = ["-o", "sgd(lr=0.1)", "--model", "nets.py:Net", *QUICK, "--out", "x"]
+    options = ["-o", "sgd(lr=0.1)", "--model", "nets.py:Net", *ALONE, "--out", "x"]
     assert steepest("compare", churn_csv, "--target", "churned", *options).status == 0
     predict = ["predict", "x", churn_csv, "--out", "p.csv", "--model"]
     assert steepest(*predict, "nets.py:Net").status == 0
