@@ -54,6 +54,25 @@ def first_few(names: Sequence[str], most: int = 6) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
+def in_blocks(names: Sequence[str]) -> list[str]:
+    """Return names, with those that differ in a number that is counted up from 1 as one.
+
+    Example:
+        >>> in_blocks(["age", *(f"title {i}" for i in range(1, 129)), "x 1", "x 3"])
+        ['age', 'title 1 … 128', 'x 1', 'x 3']
+    """
+    found: list[str] = []
+    at = 0
+    while at < len(names):
+        stem, _, number = names[at].rpartition(" ")
+        end = 1
+        while number == "1" and stem and names[at + end : at + end + 1] == [f"{stem} {end + 1}"]:
+            end += 1
+        found += [f"{stem} 1 … {end}"] if end > 2 else names[at : at + end]
+        at += end
+    return found
+
+
 def one_line(text: str) -> str:
     """Return a name or a value without line breaks and runs of blanks, as it is shown.
 

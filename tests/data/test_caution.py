@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -289,3 +290,45 @@ def test_rows_of_few_values_are_equal_by_chance() -> None:
     draw = np.random.default_rng(1)
     rows = {name: draw.choice(["a", "b", "c"], 600).tolist() for name in ("one", "two", "y")}
     assert not identical(rows)
+
+
+@pytest.mark.parametrize(
+    ("column", "of"),
+    [
+        ("patient_id", lambda i: 5000 + (i // 2 if i < 60 else i)),  # 30 of 570 come again
+        ("session", lambda i: f"s{i // 3}"),
+        ("caseid", lambda i: i // 4),
+        ("record", lambda i: f"r-{i // 2 if i < 20 else i}"),  # an identifier that is no name of one
+    ],
+)
+def test_columns_that_nearly_identify_rows_suggest_groups(column: str, of: Callable[[int], Any]) -> None:
+    rows = pl.DataFrame(
+        {
+            column: [of(i) for i in range(600)],
+            "x": [i % 7 / 7 for i in range(600)],
+            "y": ["a", "b", "b"] * 200,
+        }
+    )
+    notes = [each.text for each in st.read_table(rows, target="y").describe().notes]
+    assert any(f"--split group:{column}." in each for each in notes), notes
+    assert any(
+        f"--split group:{column}." in each.text for each in st.read_table(rows, target="y").dataset().notes
+    )
+
+
+def test_columns_whose_values_are_all_different_suggest_nothing() -> None:
+    rows = pl.DataFrame(
+        {"session_id": range(600), "city": [i // 3 for i in range(600)], "y": ["a", "b"] * 300}
+    )
+    assert not any("--split group" in each.text for each in st.read_table(rows, target="y").describe().notes)
+
+
+@pytest.mark.parametrize(("rows", "said"), [(900, True), (1100, False)])
+def test_few_validation_rows_are_warned_of(rows: int, said: bool) -> None:
+    table = {"x": [i % 11 / 7 for i in range(rows)], "y": ["a", "b"] * (rows // 2)}
+    found = [
+        each for each in st.read_table(table, target="y").dataset().notes if "validation row" in each.text
+    ]
+    warned = [each.text for each in found if each.kind == "warning"]
+    text = f"only {rows // 10} validation rows choose rates, weights and the winner, partly by chance: "
+    assert warned == ([f"{text}give more (--validation 0.2)."] if said else [])

@@ -54,7 +54,7 @@ from steepest.sweep.arms import PLAIN, PlannedArm
 from steepest.sweep.plan import finals
 from steepest.sweep.planned import PlannedRun
 from steepest.version import version
-from steepest.wording import counted, significant
+from steepest.wording import counted, in_blocks, significant
 
 REGRESSIONS = ("logistic-regression", "pixel-logistic", "linear-regression")
 """Baselines that a headline always mentions."""
@@ -309,7 +309,7 @@ def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence
             label="split",
             value=f"{experiment.data.split}, split seed {experiment.data.split_seed}"
             if dataset.held_out
-            else "none: nothing held out",
+            else f"{experiment.data.split}: nothing held out",
         ),
         *([Fact(label="weights of rows", value=experiment.data.weight)] if experiment.data.weight else []),
     ]
@@ -320,7 +320,9 @@ def _data(dataset: Dataset, experiment: Experiment, sizes: Mapping[str, Sequence
         text = ", ".join(f"{each.name} ({each.kind} {list(each.size)})" for each in dataset.shape.others)
         facts.append(Fact(label="inputs", value=text))
     elif dataset.shape.continuous:
-        facts.append(Fact(label="continuous columns", value=", ".join(dataset.shape.continuous)))
+        facts.append(
+            Fact(label="continuous columns", value=", ".join(in_blocks(list(dataset.shape.continuous))))
+        )
     sized = [each for each in dataset.shape.others if len(each.size) > 1]
     facts += [Fact(label=each.name, value=" × ".join(map(str, each.size))) for each in sized]
     if dataset.classes:

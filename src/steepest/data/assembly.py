@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from steepest.data import target as targets
-from steepest.data.caution import about_identical, about_split, about_test_rows
+from steepest.data.caution import about_identical, about_split, about_test_rows, about_validation_rows
 from steepest.data.columns import Columns, as_number
 from steepest.data.crowding import about_column, about_target
 from steepest.data.dataset import Dataset, Note, Part, TargetScale, has_classes
@@ -207,7 +207,10 @@ def assemble(
         ),
         *identical,
         *(
-            about_test_rows(frame.height if several else len(parts["test"]), task, options)
+            (
+                *about_test_rows(frame.height if several else len(parts["test"]), task, options),
+                *about_validation_rows(len(parts["validation"]), options),
+            )
             if given is None and held_out
             else ()
         ),

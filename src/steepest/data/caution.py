@@ -32,8 +32,9 @@ from steepest.data.columns import Column, Columns
 from steepest.data.crowding import crowded, middle, typical
 from steepest.data.dataset import Note, Task, has_classes
 from steepest.data.labels import as_text, distinct_values
-from steepest.data.names import names_a_duration, names_a_person, names_a_time, part_of_a_cycle, words
+from steepest.data.names import names_a_duration, names_a_group, names_a_time, part_of_a_cycle, words
 from steepest.data.options import TableOptions
+from steepest.data.roles import IDENTIFIER
 from steepest.data.sizes import deviation
 from steepest.data.split_rule import SplitRule
 from steepest.data.suggestions import step_toml
@@ -41,10 +42,10 @@ from steepest.rng import stream
 from steepest.wording import counted, significant
 
 LEAST_MOMENTS, COMMONEST, ORDERED, DIFFERENT = 20, 0.2, 0.95, 0.95
-LEAST_GROUPS, ROWS_A_GROUP = 5, (1.25, 1000.0)
+LEAST_GROUPS, ROWS_A_GROUP = 5, (1.01, 1000.0)
 ALIKE, MUCH_ALIKE, BY_CHANCE = 0.1, 0.3, 4.0
 """Correlations of targets, and how many standard errors they must exceed."""
-FEW_TEST_ROWS = 300
+FEW_TEST_ROWS, FEW_VALIDATION_ROWS = 300, 100
 MANY_COPIES = 0.01
 """Copies of training rows among the test rows are warned about from such a share of them."""
 FAR, LOST = 10.0, 1e-3
@@ -168,6 +169,29 @@ def about_offset(values: pl.Series, before: Sequence[str] = ()) -> Note | None:
     about = f"is around {significant(mean, 6)} and varies by {significant(spread, 3)}"
     text = f"{values.name} {about}, which makes training slow: {cure}."
     return Note("warning", text, step)
+
+
+def about_validation_rows(rows: int, options: TableOptions) -> list[Note]:
+    """Return a warning if fewer than 100 rows choose rates, weights and the winner, and what helps.
+
+    Args:
+        rows: validation rows of a test set; 0 where nothing is chosen on rows.
+        options: how the rows are split.
+
+    Example:
+        >>> about_validation_rows(60, TableOptions())[0].text
+        'only 60 validation rows choose rates, weights and the winner, partly by chance: give more (--validation 0.2).'
+    """
+    if not 0 < rows < FEW_VALIDATION_ROWS:
+        return []
+    share = options.validation
+    chosen = (
+        f"{counted(rows, 'validation row chooses', 'validation rows choose')} rates, weights and the winner"
+    )
+    text = f"only {chosen}, partly by chance"
+    if isinstance(share, str):
+        return [Note("warning", f"{text}: give a --validation file with more rows.")]
+    return [Note("warning", f"{text}{': give more (--validation 0.2)' if share < 0.2 else ''}.")]
 
 
 def about_test_rows(rows: int, task: Task, options: TableOptions) -> list[Note]:
@@ -386,16 +410,14 @@ def _moments(values: pl.Series, column: Column) -> _Array | None:
 
 def _about_groups(frame: pl.DataFrame, columns: Columns, rule: SplitRule) -> Iterator[Note]:
     for each in columns.columns:
-        if (
-            each.role in ("target", "date")
-            or each.kind not in ("integer", "text")
-            or not names_a_person(each.name)
-        ):
+        if each.role in ("target", "date") or each.kind not in ("integer", "text"):
+            continue
+        if not names_a_group(each.name) and each.reason != IDENTIFIER:
             continue
         values = frame[each.name]
         distinct, rows = distinct_values(values), len(values) - values.null_count()
         low, high = ROWS_A_GROUP
-        if distinct < LEAST_GROUPS or not low <= rows / distinct <= high:
+        if distinct < LEAST_GROUPS or rows - distinct < LEAST_GROUPS or not low <= rows / distinct <= high:
             continue
         codes = as_text(values).rank("dense")
         some = (codes % _every(len(values))) == 0

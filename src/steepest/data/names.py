@@ -29,6 +29,11 @@ _THINGS = {
     "sensor", "session", "shop", "site", "song", "station", "store", "ticket", "track", "transaction", "trip",
     "vehicle", "vendor",
 }  # fmt: skip
+_RECURRING = {
+    "account", "card", "case", "device", "family", "household", "invoice", "machine", "order", "sensor", "session",
+    "trip", "vehicle", "visit",
+}  # fmt: skip
+"""Things of which a table may have several rows each, as it has of persons."""
 _TIMES = {"date", "datetime", "day", "days", "epoch", "month", "time", "timestamp", "ts", "week", "year"}
 _DURATIONS = {
     "after", "ago", "between", "days", "delay", "delta", "duration", "elapsed", "hours", "interval", "lag", "length",
@@ -114,6 +119,18 @@ def names_a_person(name: str) -> bool:
     if last.removesuffix("id") in _PERSONS:
         return True
     return last in _NUMBERS and any(each in _PERSONS for each in before)
+
+
+def names_a_group(name: str) -> bool:
+    """Whether a column's name is that of an identifier of what may have several rows: a person, or a thing that recurs.
+
+    Example:
+        >>> [names_a_group(each) for each in ("userId", "session", "SessionID", "sessionid", "city", "device_type")]
+        [True, True, True, True, False, False]
+    """
+    *before, last = words(name) or [""]
+    recurs = last in _RECURRING or last.removesuffix("id") in _RECURRING
+    return names_a_person(name) or recurs or (last in _NUMBERS and any(each in _RECURRING for each in before))
 
 
 def names_a_time(name: str) -> bool:

@@ -78,8 +78,9 @@ class TablePipeline(Pipeline):
 
     @property
     def required(self) -> tuple[str, ...]:
-        """The columns that new rows must have."""
-        return tuple(self.columns.required)
+        """The columns that features are made of: those of new rows, as far as steps make one column of one."""
+        made_of = self._made_of(frozenset(self.columns.required))
+        return (*(name for name in self.raw if name in made_of), *sorted(made_of - self.raw.keys()))
 
     @property
     def weight(self) -> str | None:

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from steepest.data import target as targets
 from steepest.data.answers import as_series, one_each
-from steepest.data.caution import about_test_rows
+from steepest.data.caution import about_test_rows, about_validation_rows
 from steepest.data.crowding import about_array, about_target
 from steepest.data.dataset import (
     Dataset,
@@ -222,6 +222,7 @@ class ArraySource(Source):
         shape = Shape(task, {}, (), len(classes) or 1, fields)
         tested = self._rows if self.options.split_rule.several else len(parts["test"])
         few = about_test_rows(tested, task, self.options) if held_out and test_set is not None else []
+        few += about_validation_rows(len(parts["validation"]), self.options) if held_out else []
         known = len(parts["train"])
         dataset = Dataset(
             name=self.name,

@@ -67,6 +67,11 @@ class Text(LearnedStep):
     def roles(self) -> dict[str, str]:
         return {name: "continuous" for column in self.columns for name in self.names(column)}
 
+    def sources(self, names: frozenset[str]) -> frozenset[str]:
+        made = {column: frozenset(self.names(column)) for column in self.columns}
+        whole = {column for column, each in made.items() if each & names}
+        return names.difference(*made.values()) | whole
+
     def names(self, column: str) -> list[str]:
         """Return the names of the columns that a text becomes."""
         return [f"{column} {i}" for i in range(1, self.size + 1)]
