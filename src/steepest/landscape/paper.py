@@ -30,7 +30,8 @@ def draw(found: Slice, form: str) -> bytes:
         return saved(made, form)
 
 
-def _colours() -> Any:
+def colours() -> Any:
+    """Return the colour scale of the pages for matplotlib."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("loss", [light for light, _ in theme.SCALE])
@@ -39,7 +40,7 @@ def _colours() -> Any:
 def _contours(made: Any, ax: Any, found: Slice, drawn: Heights) -> None:
     levels = np.arange(drawn.start - drawn.size, drawn.end + 1.5 * drawn.size, drawn.size)
     shown = np.ma.masked_invalid(drawn.drawn)
-    filled = ax.contourf(found.alphas, found.betas, shown, levels=levels, cmap=_colours())
+    filled = ax.contourf(found.alphas, found.betas, shown, levels=levels, cmap=colours())
     ax.contour(found.alphas, found.betas, shown, levels=levels, colors=CARD, linewidths=0.3)
     ax.plot(0, 0, "+", color=CARD, markersize=8, markeredgewidth=1.2)
     for slot, trail in enumerate(found.plane.trails):
@@ -63,7 +64,7 @@ def _ticks(axis: Any, drawn: Heights, most: int) -> None:
 def _surface(ax: Any, found: Slice, drawn: Heights) -> None:
     alphas, betas = np.meshgrid(found.alphas, found.betas)
     ax.plot_surface(
-        alphas, betas, drawn.drawn, cmap=_colours(), rcount=60, ccount=60, linewidth=0, antialiased=True
+        alphas, betas, drawn.drawn, cmap=colours(), rcount=60, ccount=60, linewidth=0, antialiased=True
     )
     ax.view_init(elev=28, azim=-50)
     ax.set_xlabel("α", color=SOFT, labelpad=-4)
@@ -71,6 +72,11 @@ def _surface(ax: Any, found: Slice, drawn: Heights) -> None:
     places, texts = drawn.ticks
     every = max(1, -(-len(places) // 5))
     ax.set_zticks(places[::every], texts[::every])
+    plain_axes(ax)
+
+
+def plain_axes(ax: Any) -> None:
+    """Draw the axes of three dimensions in quiet colours, without walls."""
     ax.tick_params(pad=-2, colors=SOFT)
     for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
         axis.set_pane_color((1, 1, 1, 0))

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
+import polars as pl
 from markupsafe import Markup
 
 from steepest.errors import FolderError, OptionError
@@ -41,20 +44,50 @@ def check_form(path: Path, what: str = "slice", more: tuple[str, ...] = (".json"
 
 def save(found: Slice, *paths: str | Path) -> list[Path]:
     """Write a slice to files; see :meth:`steepest.landscape.making.Landscape.save`."""
+    return save_as(paths, lambda: render(found), lambda form: draw(found, form), found)
+
+
+class Numbers(Protocol):
+    """What is written as a table or as JSON."""
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """The table."""
+        ...
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        ...
+
+
+def save_as(
+    paths: Sequence[str | Path], page: Callable[[], str], picture: Callable[[str], bytes], numbers: Numbers
+) -> list[Path]:
+    """Write a page, pictures and numbers to files, by how their names end.
+
+    Args:
+        paths: the files.
+        page: returns the page.
+        picture: returns a picture in a form, such as ``svg``.
+        numbers: what is in tables.
+
+    Raises:
+        OptionError, FolderError: as for :func:`check_form`.
+    """
     written = [Path(each) for each in paths]
     for path in written:
         check_form(path)
     for path in written:
         form = path.suffix.lower()
         if form in PAGES:
-            write_atomically(path, render(found))
+            write_atomically(path, page())
         elif form in PICTURES:
-            write_atomically(path, draw(found, form[1:]))
+            write_atomically(path, picture(form[1:]))
         elif form == ".json":
-            write_atomically(path, json.dumps(found.as_json(), indent=1, ensure_ascii=False) + "\n")
+            write_atomically(path, json.dumps(numbers.as_json(), indent=1, ensure_ascii=False) + "\n")
         else:
             with writing_tables(path) as write:
-                write(found.frame)
+                write(numbers.frame)
     return written
 
 

@@ -28,14 +28,17 @@ class ParameterPlane(PlaneChoice):
     """
 
     name: ClassVar[str] = "parameters"
-    by_name: ClassVar[tuple[str, ...]] = ("first", "second")
+    by_name: ClassVar[tuple[str, ...]] = ("first", "second", "third")
 
     first: str = Field(default="", description="a parameter and a place in it, as 'head.weight[0,3]'")
     second: str = Field(default="", description="another one")
+    third: str = Field(default="", description="a third: the kept path in the three, instead of a plane")
 
     def choose(self, run: StoredRun, part: Part, seed: int) -> Plane:
         """Return the plane."""
         del part, seed
+        if self.third:
+            raise OptionError(f"{self}: three parameters span no plane", hint="leave the third out.")
         weights = run.parameters
         wanted = [self.first, self.second]
         if not any(wanted):
@@ -51,7 +54,7 @@ class ParameterPlane(PlaneChoice):
             wanted = every
         if not all(wanted) or wanted[0] == wanted[1]:
             raise OptionError(f"{self}: two different parameters are needed", hint="name two.")
-        directions = [self._direction(run, text) for text in wanted]
+        directions = [_direction(run, text) for text in wanted]
         return Plane.through(
             weights,
             *directions,
@@ -59,24 +62,40 @@ class ParameterPlane(PlaneChoice):
             axes=(wanted[0], wanted[1]),
         )
 
-    def _direction(self, run: StoredRun, text: str) -> torch.Tensor:
-        weights = run.parameters
-        found = _PLACE.fullmatch(text.strip())
-        name = found[1] if found else text
-        if found is None or name not in weights:
-            raise unknown_name("parameter", name, tuple(weights))
-        shape = tuple(weights[name].shape)
-        place = tuple(int(each) for each in (found[2] or "").split(",") if each.strip())
-        if len(place) != len(shape) or any(at >= size for at, size in zip(place, shape, strict=True)):
-            raise OptionError(
-                f"{text!r} is no place in {name!r}, which has the shape {list(shape)}",
-                hint=f"give one, such as {name}[{', '.join('0' for _ in shape)}].",
-            )
-        if name in run.masks and not run.masks[name][place]:
-            raise OptionError(f"{text} was pruned and held at zero in training", hint="name another place.")
-        direction = {each: torch.zeros_like(value) for each, value in weights.items()}
-        direction[name][place] = 1.0
-        return torch.cat([each.flatten() for each in direction.values()])
+
+def place_of(run: StoredRun, text: str) -> tuple[str, tuple[int, ...]]:
+    """Return the parameter that a text names, and the place in it.
+
+    Args:
+        run: whose parameter it is.
+        text: such as ``head.weight[0,3]``.
+
+    Raises:
+        UnknownNameError: there is no such parameter.
+        OptionError: there is no such place in it, or pruning holds it at zero.
+    """
+    weights = run.parameters
+    found = _PLACE.fullmatch(text.strip())
+    name = found[1] if found else text
+    if found is None or name not in weights:
+        raise unknown_name("parameter", name, tuple(weights))
+    shape = tuple(weights[name].shape)
+    place = tuple(int(each) for each in (found[2] or "").split(",") if each.strip())
+    if len(place) != len(shape) or any(at >= size for at, size in zip(place, shape, strict=True)):
+        raise OptionError(
+            f"{text!r} is no place in {name!r}, which has the shape {list(shape)}",
+            hint=f"give one, such as {name}[{', '.join('0' for _ in shape)}].",
+        )
+    if name in run.masks and not run.masks[name][place]:
+        raise OptionError(f"{text} was pruned and held at zero in training", hint="name another place.")
+    return name, place
+
+
+def _direction(run: StoredRun, text: str) -> torch.Tensor:
+    name, place = place_of(run, text)
+    direction = {each: torch.zeros_like(value) for each, value in run.parameters.items()}
+    direction[name][place] = 1.0
+    return torch.cat([each.flatten() for each in direction.values()])
 
 
 def _quoted(names: list[str]) -> str:

@@ -65,7 +65,7 @@ class PathPlane(PlaneChoice):
         for name, path in paths.items():
             off = (points[name] - origin - along[name] @ unit).norm(dim=1)
             texts = [
-                f"{name}, step {step:,}: loss {_loss(run, path, place, part):.4g}"
+                f"{name}, step {step:,}: loss {loss_at(run, path, place, part):.4g}"
                 for place, step in enumerate(path.steps)
             ]
             trails.append(Trail(name, (along[name] / scale).numpy(), off.numpy(), tuple(texts)))
@@ -148,7 +148,7 @@ def kept_paths(run: StoredRun, arms: str = "") -> dict[str, KeptPath]:
     return found
 
 
-def _loss(run: StoredRun, path: KeptPath, place: int, part: Part) -> float:
+def loss_at(run: StoredRun, path: KeptPath, place: int, part: Part) -> float:
     """Return the loss of the kept weights themselves, not of their place in the plane."""
     weights = {name: each.to(part.target.device) for name, each in path.at(place).items()}
     with torch.no_grad():
