@@ -146,6 +146,7 @@ class Augmentation(Study):
                     what=f"flips on {rows[MAIN]} images against none on {rows[SMALL]}",
                     published="better, as a curve",
                     measured=f"{mixed.text()}, of which flips {flips.text()} and further images {data.text()}",
+                    reason="250 flipped images stand beside 100 plain ones there",
                 ),
                 Beside(
                     what="flips, by amount of data",

@@ -104,11 +104,13 @@ class BatchSizeStudy(Study):
                     what="32 − 250 on new images",
                     published="small batches generalise better",
                     measured=_said([each.text() for each in accuracy]),
+                    reason="in as many epochs a small batch makes more steps; one start there",
                 ),
                 Beside(
                     what="log10 of the largest eigenvalue, 32 − 250",
                     published="small batches find broader minima",
                     measured=_said([each.text(percent=False, digits=2) for each in broad]),
+                    reason="cross-entropy's curvature falls with the loss, which differs, too",
                 ),
                 Beside(
                     what="log10 of the training loss, 32 − 250",

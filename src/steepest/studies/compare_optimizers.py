@@ -114,6 +114,7 @@ class CompareOptimizers(Study):
                     measured="; ".join(
                         f"{name} {mean_text(each, percent=False, digits=3)}" for name, each in at.items()
                     ),
+                    reason="training losses there, new digits here",
                 ),
                 Beside(
                     what="the same at the best rate of each",

@@ -120,6 +120,7 @@ class Distillation(Study):
                     what="taught − small alone, as long as the student",
                     published="the student is better, as a curve (one start, α 1, T 40, mean)",
                     measured=f"{chosen}: {taught.text()}; as published: {published.text()}",
+                    reason="one start there, and the small network's curve is of another length",
                 ),
                 Beside(
                     what="taught − small alone, as long as teacher and student",

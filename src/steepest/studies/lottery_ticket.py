@@ -165,6 +165,7 @@ class LotteryTicket(Study):
                     what="40 % pruned at once: the ticket minus weights drawn again",
                     published="drawn against weights of another distribution",
                     measured=f"{mixed.text(digits=2)} against those; {alike.text(digits=2)} against the same one",
+                    reason="torch's own weights have another scale than Xavier's",
                 ),
             )
         long = by_size(size, "100 epochs", f"{EPOCHS} epochs", "12,000 steps of 60 images")

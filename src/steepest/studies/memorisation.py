@@ -118,6 +118,7 @@ class Memorisation(Study):
                     what="slightly shuffled labels against clean ones, on new images",
                     published="“slightly better” (one draw of 100 images for each)",
                     measured="; ".join(f"{name}: {cost[name].text()}" for name in others[:2]),
+                    reason="each arm has other images there, the same draws here",
                 ),
                 Beside(
                     what=f"accuracy on the training labels after {PUBLISHED_EPOCHS} epochs",
