@@ -162,3 +162,24 @@ def test_times_are_fitted_and_read_as_they_are():
     assert fitted(seconds) == pytest.approx((0.1, 0.01, 1.0))
     assert math.isinf(below({"seconds": [0, 1], "loss": [0.4, 0.6]}))
     assert math.isinf(below({"seconds": [0, 1], "loss": [0.4, None]}))
+
+
+def test_the_published_penalty_is_twice_the_weight_decay_of_its_text():
+    """The code adds λ Σ w² over all parameters, whose gradient is 2 λ w; the text's derivative lacks the 2."""
+    strength, start = 0.1, [3.0, -0.5]
+    x, y = torch.tensor([[1.0, 2.0]]), torch.tensor([0.7])
+
+    def stepped(rule: str, penalty: float) -> list[float]:
+        weights = torch.tensor(start, requires_grad=True)
+        optimizer = make_rule(rule).optimizer([weights])
+        loss = ((x @ weights - y) ** 2).mean() + penalty * (weights**2).sum()
+        loss.backward()
+        optimizer.step()
+        return weights.tolist()
+
+    published = stepped("momentum(lr=5e-3)", strength)
+    assert stepped("momentum(lr=5e-3, weight_decay=0.2)", 0.0) == pytest.approx(published, rel=1e-6)
+    as_the_text_says = stepped("momentum(lr=5e-3, weight_decay=0.1)", 0.0)
+    assert np.subtract(as_the_text_says, published) == pytest.approx(
+        [5e-3 * strength * each for each in start], rel=1e-3
+    )

@@ -52,12 +52,12 @@ class Residual(LectureStudy):
     question = "Do shortcuts help deep networks, keep gradients from vanishing, and regularise?"
     source = f"{LECTURE}, its part on residual networks; it draws curves and prints no numbers"
     headlines: ClassVar = {
-        "more": "With batch norm, shortcuts help at {depth} blocks: {normed} on new images; without batch norm {bare}; "
-        "with tuned rates {tuned}. {gradient} {gap}",
-        "same": "With batch norm, that shortcuts help at {depth} blocks is not shown: {normed} on new images; without "
-        "batch norm {bare}; with tuned rates {tuned}. {gradient} {gap}",
-        "less": "With batch norm, shortcuts harm at {depth} blocks: {normed} on new images; without batch norm {bare}; "
-        "with tuned rates {tuned}. {gradient} {gap}",
+        "more": "With batch norm, shortcuts help at {depth} blocks: {normed} on new images, with tuned rates {tuned}; "
+        "{rest}",
+        "same": "With batch norm, that shortcuts help at {depth} blocks is not shown: {normed} on new images, with "
+        "tuned rates {tuned}; {rest}",
+        "less": "With batch norm, shortcuts harm at {depth} blocks: {normed} on new images, with tuned rates {tuned}; "
+        "{rest}",
     }
 
     def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
@@ -160,11 +160,15 @@ class Residual(LectureStudy):
             {
                 "depth": str(deepest),
                 "normed": normed.text(),
-                "bare": bare.text(),
-                "tuned": f"{tuned.text()} and {tuned_bare.text()}",
-                "gradient": _vanishing({(of, name.split(", ")[1]): gap for (of, name), gap in flow.items()}),
-                "gap": f"That they regularise {_REGULARISES[optimism.verdict]}: in-sample minus new images "
-                f"{optimism.text()}.",
+                "tuned": tuned.text(),
+                "rest": " ".join(
+                    (
+                        f"without batch norm {bare.text()} and {tuned_bare.text()}.",
+                        _vanishing({(of, name.split(", ")[1]): gap for (of, name), gap in flow.items()}),
+                        f"That they regularise {_REGULARISES[optimism.verdict]}: in-sample minus new images "
+                        f"{optimism.text()}.",
+                    )
+                ),
             },
             [
                 Beside(
