@@ -6,15 +6,27 @@ import math
 
 import pytest
 import torch
-from torch.nn.functional import cross_entropy
+from torch.nn.functional import cross_entropy, dropout
 
 from steepest.data.dataset import Part, Shape
 from steepest.evaluate.metrics import evaluate
+from steepest.models.embedding_net import EmbeddingNet
+from steepest.models.looked_up import within
 from steepest.objectives.target import ClassTarget
 from steepest.rng import torch_stream
 from steepest.studies.covertype import FLOOR, NUMBERS, TutorialNet
 from steepest.studies.crimes import PUBLISHED_ROWS
-from steepest.studies.movielens import ERROR, KNOWN, NEW, SHARE_NEW, ZERO, ErrorByEpoch, LeftOn, NotesDot
+from steepest.studies.movielens import (
+    ERROR,
+    KNOWN,
+    NEW,
+    SHARE,
+    SHARE_NEW,
+    ZERO,
+    ErrorByEpoch,
+    NotesDot,
+    left_on,
+)
 
 COVERTYPE = Shape("classification", {"Wilderness_Area": 5, "Soil_Type": 41}, tuple(NUMBERS), 7)
 RATINGS = Shape("regression", {"user": 6, "film": 9}, (), 1, bounds=(0.5, 5.0))
@@ -55,15 +67,21 @@ def test_every_published_network_gives_probabilities(beside: str) -> None:
     assert torch.allclose(found.sum(1), torch.ones(2))
 
 
-def test_dropout_that_is_left_on_changes_predictions_the_same_way_every_time() -> None:
+def test_dropout_without_training_is_always_on_in_the_torch_of_today() -> None:
+    """The published forward calls ``F.dropout`` so: in evaluation, too, three of four numbers are dropped."""
     with torch_stream(0, "init"):
-        net = LeftOn(RATINGS).eval()
-        torch.nn.init.normal_(net.users.weight)
-        torch.nn.init.normal_(net.items.weight)
-    pairs, none = torch.tensor([[1, 2], [3, 4], [5, 8]]), torch.zeros(3, 0)
-    once = net(pairs, none)
-    assert torch.equal(once, net(pairs, none))
-    assert not torch.equal(once, super(LeftOn, net).forward(pairs, none))
+        net = EmbeddingNet(RATINGS, dropout=SHARE, hidden_dropout=SHARE, start=1.0).eval()
+    pairs = torch.tensor([[1, 2], [3, 4], [5, 8]])
+    rows = Part((pairs, torch.zeros(3, 0)), torch.zeros(3))
+    first, _, _, last = net.layers
+    with torch.no_grad(), torch_stream(0, "watching"):
+        vectors = torch.cat([net.users(pairs[:, 0]), net.items(pairs[:, 1])], 1)
+        hidden = dropout(first(dropout(vectors, SHARE)).relu(), SHARE)
+        published = within(last(hidden), net.bounds)
+    assert torch.equal(left_on(net, rows), published)
+    with torch.no_grad():
+        assert not torch.allclose(net(*rows.inputs), published)
+    assert not any(each.training for each in net.modules())
 
 
 def test_the_dot_product_of_the_notes_leaves_a_new_film_its_first_factors() -> None:

@@ -60,7 +60,7 @@ CASES = {
     "minibatch-time": 0,
     "mnist-benchmark": 3,
     "momentum": 0,
-    "movielens": 8,
+    "movielens": 2,
     "optimizers": 8,
     "overparameterisation": 8,
     "penalties": 13,

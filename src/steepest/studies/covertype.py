@@ -231,7 +231,7 @@ class CovertypeStudy(Study):
         options = {
             "numbers": "standard",
             "batch_size": 265,
-            "epochs": by_size(size, 15, 15, PUBLISHED_EPOCHS),
+            "epochs": by_size(size, 15, 11, PUBLISHED_EPOCHS),
             "seeds": by_size(size, 3, 5, 5),
         }
         return {MAIN: Comparing(arms, options, ["steepest.studies.covertype:LossAndRecall"])}
