@@ -162,7 +162,7 @@ def _figure(found: Drawing) -> Figure:
     if found.logarithmic:
         layout["xaxis"]["type"] = "log"
     if found.logarithmic_y:
-        layout["yaxis"]["type"] = "log"
+        layout["yaxis"] |= {"type": "log", "exponentformat": "power"}
     if found.surface is not None and found.surface.pixels:
         layout["yaxis"] |= {"scaleanchor": "x", "autorange": "reversed", "visible": False}
         layout["xaxis"] |= {"visible": False}

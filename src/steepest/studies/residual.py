@@ -15,7 +15,7 @@ from typing import ClassVar
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine
 from steepest.experiment.given import Arm
 from steepest.studies.base.data import StudyData
-from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, times
+from steepest.studies.base.found import Found, Gap, StudyColumn, ends, gaps, mean, times
 from steepest.studies.base.gradients import END, START, norm_of
 from steepest.studies.base.lecture import LECTURE, MODULE, RATE, LectureStudy, known, lecture_protocol, right
 from steepest.studies.base.shapes import IN_SAMPLE, NEW_LAST
@@ -41,6 +41,8 @@ BARE, TUNED, PUBLISHED = "no-batch-norm", "tuned-rates", "published-net"
 WITH, WITHOUT = "shortcuts", "no shortcuts"
 VANISHED = -1.0
 """A gradient has vanished where it is shown to be less than a tenth, in decadic logarithms."""
+FIT = 0.9
+"""In-sample accuracy from which a net counts as one that fits its training images."""
 OPTIMIZERS = {"SGD": "momentum", "Adam": "adam", "RMSprop": "rmsprop", "Adagrad": "adagrad"}
 NETS = {MAIN: "with batch norm", BARE: "without batch norm"}
 
@@ -52,12 +54,12 @@ class Residual(LectureStudy):
     question = "Do shortcuts help deep networks, keep gradients from vanishing, and regularise?"
     source = f"{LECTURE}, its part on residual networks; it draws curves and prints no numbers"
     headlines: ClassVar = {
-        "more": "With batch norm, shortcuts help at {depth} blocks: {normed} on new images, with tuned rates {tuned}; "
-        "{rest}",
-        "same": "With batch norm, that shortcuts help at {depth} blocks is not shown: {normed} on new images, with "
-        "tuned rates {tuned}; {rest}",
-        "less": "With batch norm, shortcuts harm at {depth} blocks: {normed} on new images, with tuned rates {tuned}; "
-        "{rest}",
+        "more": "With batch norm, shortcuts help at {depth} blocks: {normed} on new images; without batch norm {bare}; "
+        "{tuned}. {gradient} {gap}",
+        "same": "With batch norm, that shortcuts help at {depth} blocks is not shown: {normed} on new images; without "
+        "batch norm {bare}; {tuned}. {gradient} {gap}",
+        "less": "With batch norm, shortcuts harm at {depth} blocks: {normed} on new images; without batch norm {bare}; "
+        "{tuned}. {gradient} {gap}",
     }
 
     def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
@@ -145,30 +147,32 @@ class Residual(LectureStudy):
         flow = dict(
             zip(ratios, gaps([known(each, [0.0] * len(each)) for each in ratios.values()]), strict=True)
         )
-        tuned_pair = [name + _normed(norm=True) for name in pair]
-        optimism, at_tuned = gaps(
-            [
-                known(*(_optimism(found, each, MAIN) for each in pair)),
-                known(*(_optimism(found, each, TUNED) for each in tuned_pair)),
-            ]
+        optimism = dict(
+            zip(
+                depths,
+                gaps(
+                    [known(*(_optimism(found, _name(d, way), MAIN) for way in (True, False))) for d in depths]
+                ),
+                strict=True,
+            )
         )
+        fits = max((d for d in depths if _fits(found, d)), default=deepest)
         both = [[right(found, f"{name}, {way}", PUBLISHED) for way in (WITH, WITHOUT)] for name in OPTIMIZERS]
         lecture = dict(zip(OPTIMIZERS, gaps([(one, other) for one, other in both]), strict=True))
+        rates = [each.lr for arm in found.arms(TUNED) for each in found.records(arm.title, TUNED)]
         shallow = {of: right(found, _name(depths[0], True), of) for of in NETS}
         return Answer(
             normed.verdict,
             {
                 "depth": str(deepest),
                 "normed": normed.text(),
-                "tuned": tuned.text(),
-                "rest": " ".join(
-                    (
-                        f"without batch norm {bare.text()} and {tuned_bare.text()}.",
-                        _vanishing({(of, name.split(", ")[1]): gap for (of, name), gap in flow.items()}),
-                        f"That they regularise {_REGULARISES[optimism.verdict]}: in-sample minus new images "
-                        f"{optimism.text()}.",
-                    )
-                ),
+                "bare": bare.text(),
+                "tuned": f"tuned rates are {RATE:g}, too"
+                if all(math.isclose(each, RATE) for each in rates)
+                else f"with tuned rates {tuned.text()}, without batch norm {tuned_bare.text()}",
+                "gradient": _vanishing({(of, name.split(", ")[1]): gap for (of, name), gap in flow.items()}),
+                "gap": f"That they regularise {_REGULARISES[optimism[fits].verdict]}: in-sample minus new images "
+                f"{optimism[fits].text()} at {fits} blocks with batch norm.",
             },
             [
                 Beside(
@@ -192,9 +196,9 @@ class Residual(LectureStudy):
                     ),
                 ),
                 Beside(
-                    what=f"in-sample minus new images at {deepest} blocks with batch norm, shortcuts − none",
+                    what="in-sample minus new images with batch norm, shortcuts − none, by blocks",
                     published="shortcuts regularise",
-                    measured=f"{optimism.text()}; with tuned rates {at_tuned.text()}",
+                    measured=_by_depth(depths, [*optimism.values()]),
                 ),
             ],
             [
@@ -223,17 +227,18 @@ def _vanishing(flow: Mapping[tuple[str, str], Gap]) -> str:
 
     Example:
         >>> gone = _vanishing({(MAIN, WITH): Gap(0.1, 0.0, 0.2, 5), (BARE, WITHOUT): Gap(-3.0, -4.0, -2.0, 5)})
-        >>> gone[:76]
-        'Gradients vanish with no shortcuts without batch norm: at the first block 0.'
+        >>> gone[:86]
+        'Before the first step, gradients vanish without batch norm and without shortcuts (at t'
     """
     gone = [each for each, gap in flow.items() if gap.high < VANISHED]
     if not gone:
         return "Before the first step, no gradient is shown to vanish."
-    told = " and ".join(
-        f"with {way} {NETS[of]}: at the first block {times(flow[of, way])} that at the last, before the first step"
+    told = ", ".join(
+        f"{NETS[of]} and {'with' if way == WITH else 'without'} shortcuts (at the first block {times(flow[of, way])} "
+        "that at the last)"
         for of, way in gone
     )
-    return f"Gradients vanish {told}; elsewhere they do not."
+    return f"Before the first step, gradients vanish {told}; elsewhere none is shown to."
 
 
 def depths_of(size: str) -> Sequence[int]:
@@ -280,8 +285,13 @@ def _optimism(found: Found, arm: str, of: str) -> list[float]:
     return [one - other for one, other in zip(found.last_logged(FITTED, arm, of), new, strict=True)]
 
 
+def _fits(found: Found, depth: int) -> bool:
+    """Return whether both nets of a depth fit their training images: what does not fit cannot show what regularises."""
+    return all(mean(found.last_logged(FITTED, _name(depth, way))) > FIT for way in (True, False))
+
+
 def _by_depth(depths: Sequence[int], measured: Sequence[Gap]) -> str:
-    return ", ".join(f"{depth} {gap.text()}" for depth, gap in zip(depths, measured, strict=True))
+    return ", ".join(f"{depth}: {gap.text()}" for depth, gap in zip(depths, measured, strict=True))
 
 
 def _accuracy(found: Found, depths: Sequence[int]) -> Drawing:
