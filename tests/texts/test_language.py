@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison of two optimizers, with texts of its own beside it."""
     where = tmp_path_factory.mktemp("language")
     texts = written(where / "texts")
+    (where / "other.txt").write_text("love no more queen\n" * 30)
     command = [
         "compare",
         str(texts),
@@ -69,7 +71,8 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-o",
         "sgd(lr=0.1)",
     ]
-    assert main([*command, *SHORT, "--out", str(where / "done"), "--quiet"]) == 0
+    also = ["--also", str(where / "other.txt")]
+    assert main([*command, *SHORT, *also, "--out", str(where / "done"), "--quiet"]) == 0
     return where / "done"
 
 
@@ -89,6 +92,21 @@ def test_a_comparison_of_texts_is_judged_by_its_tokens(done):
     rows = pl.read_parquet(done / TEST_PREDICTIONS)
     assert rows["target"].dtype == pl.String
     assert rows["prediction"].dtype == pl.Float64
+
+
+def test_another_text_is_measured_before_and_after_and_samples_are_kept(done):
+    """With the very numbers that prediction gives, and the same beginning for all."""
+    found = load_comparison(Folder(done)).texts
+    assert [each.arm for each in found.samples] == ["adam(lr=0.01)", "sgd(lr=0.1)"]
+    assert found.samples[0].before == found.samples[1].before != found.samples[0].after
+    [adam] = [each for each in found.other if (each.arm, each.metric) == ("adam(lr=0.01)", "token_loss")]
+    assert adam.before == pytest.approx(5.55, abs=0.05)
+    assert adam.after - adam.before == pytest.approx(sum(adam.changes) / 2)
+    record = next(each for each in Folder(done).records() if each.also_after and "adam" in each.key.name)
+    assert record.also_after["perplexity"] == pytest.approx(math.exp(record.also_after["token_loss"]))
+    page = (done / "report.html").read_text(encoding="utf-8")
+    assert found.prompt in page
+    assert "what a network has forgotten" in page
 
 
 def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, capsys):
@@ -125,8 +143,9 @@ def test_a_folder_goes_on_to_the_same_bits(done, tmp_path):
         "-o",
         "sgd(lr=0.1)",
     ]
-    assert main([*command, *SHORT[:2], "--seeds", "1", *SHORT[4:], "--out", str(again), "--quiet"]) == 0
-    assert main([*command, *SHORT, "--out", str(again), "--quiet"]) == 0
+    command += ["--also", str(done.parent / "other.txt"), "--out", str(again), "--quiet"]
+    assert main([*command, *SHORT[:2], "--seeds", "1", *SHORT[4:]]) == 0
+    assert main([*command, *SHORT]) == 0
 
     def values(folder: Path) -> list[tuple[str, int, float, float]]:
         records = Folder(folder).records()
@@ -215,6 +234,7 @@ MALFORMED = {
     "a layout": ({"a.txt": b"a b " * 200}, ["--layout", "columns"], "layout"),
     "a block": ({"a.txt": b"a b " * 200}, ["--block", "1"], "block"),
     "a target": ({"a.txt": b"a b " * 200}, ["--target", "x"], "--target has no effect"),
+    "no other text": ({"a.txt": b"a b " * 200}, ["--also", "no/other.txt"], "there is no file 'no/other.txt'"),
     "folds": ({"a.txt": b"a b " * 200}, ["--split", "folds:5"], "--split folds:5 has no effect on a text"),
     "labels": ({"a.txt": b"a b " * 200}, ["--labels", "noise(0.1)"], "--labels has no effect"),
     "class weights": ({"a.txt": b"a b " * 200}, ["--class-weights", "balanced"], "is the next token"),

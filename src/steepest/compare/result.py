@@ -18,6 +18,7 @@ from steepest.compare.rated import RatedComparison
 from steepest.compare.sizes import NetworkSize
 from steepest.compare.studied import Studied
 from steepest.compare.watching import Watching
+from steepest.compare.written import WrittenTexts
 from steepest.data.dataset import Task
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Frozen
@@ -335,6 +336,7 @@ class Comparison(Frozen):
         fits: the points of a curve, and the curves fitted to them.
         pictures: of images, what the winner gets wrong.
         rated: of ratings, measures by user and of rankings, and what is drawn of them.
+        texts: of texts, what networks write before and after training, and measures on another text.
         paths: how the weights of every arm moved in one of its runs, where that kept its path.
         watching: the gap, norms, gradients and calibration; None in folders of earlier versions.
         held_out: whether there are test rows; else results are on the training rows.
@@ -391,6 +393,7 @@ class Comparison(Frozen):
     fits: Fits | None = None
     pictures: Pictures | None = None
     rated: RatedComparison | None = None
+    texts: WrittenTexts | None = None
     study: Studied | None = None
     watching: Watching | None = None
     paths: list[ArmPath] = Field(default_factory=list)

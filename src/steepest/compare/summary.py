@@ -43,6 +43,7 @@ from steepest.compare.result import (
 )
 from steepest.compare.sizes import NetworkSize
 from steepest.compare.worth import effects, trust
+from steepest.compare.written import WrittenTexts
 from steepest.components import grammar
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
@@ -80,6 +81,7 @@ class Findings:
         pictures: of images, what the winner gets wrong.
         rated: of ratings, measures by user and of rankings, and what is drawn of them.
         paths: how the weights of every arm moved, where they were kept.
+        texts: of texts, what networks write, and measures on another text.
         parameters: how many parameters each cell's model has, in words.
     """
 
@@ -99,6 +101,7 @@ class Findings:
     rated: RatedComparison | None
     parameters: Mapping[str, str]
     paths: Sequence[ArmPath] = ()
+    texts: WrittenTexts | None = None
 
 
 @dataclass(frozen=True)
@@ -192,6 +195,7 @@ def summarize(
         fits=findings.fits,
         pictures=findings.pictures,
         rated=findings.rated,
+        texts=findings.texts,
         paths=list(findings.paths),
         watching=watching(evidence, experiment.protocol.watch, dataset),
         results_on=_weighted_rows("test" if evidence.held_out else "training", experiment),

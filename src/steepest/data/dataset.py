@@ -332,6 +332,7 @@ class Dataset:
             have 64 bits, or 32 where these hold them exactly.
         unlabelled: rows of which a student learns its teacher's answers alone, with a placeholder for the target; None
             where there are none.
+        also: rows of another text, on which networks are measured before and after training; None where there is none.
     """
 
     name: str
@@ -355,6 +356,7 @@ class Dataset:
     held_out: bool = True
     words: InWords = InWords()
     unlabelled: Part | None = None
+    also: Part | None = None
 
     @property
     def task(self) -> Task:
@@ -401,6 +403,7 @@ class Dataset:
             test=self._wide("test"),
             true_target=None if true is None else _wide(true),
             unlabelled=None if self.unlabelled is None else self._wide("unlabelled"),
+            also=None if self.also is None else self._wide("also"),
             draw=None
             if self.draw is None
             else replace(self.draw, pool=(self.draw.doubles or self.draw.pool).wide()),
@@ -424,6 +427,7 @@ class Dataset:
             test=self.test.to(device),
             true_target=None if self.true_target is None else self.true_target.to(device),
             unlabelled=None if self.unlabelled is None else self.unlabelled.to(device),
+            also=None if self.also is None else self.also.to(device),
             draw=None if self.draw is None else replace(self.draw, pool=self.draw.pool.to(device)),
         )
 

@@ -34,7 +34,7 @@ COLUMNS = ("x", "y", "user", "item", "rating", "time")
 
 AUTO, NONE = "auto", "none"
 
-NOT_SAID = {"source", "validation", "test", "prepare", "reader", "titles", "decode", "text"}
+NOT_SAID = {"source", "also", "validation", "test", "prepare", "reader", "titles", "decode", "text"}
 """Options that the fingerprint of the data does not depend on, but by its rows."""
 
 SAID_IF_GIVEN = (
@@ -148,6 +148,10 @@ class TableOptions(BaseModel):
         None,
         description="of texts, packed (default: documents one behind the other, cut into full rows) or lines (every "
         "line is a document and begins a padded row)",
+    )
+    also: str | None = Field(
+        None,
+        description="of texts, another one, on which networks are measured before and after training: what they forget",
     )
     field: str | None = Field(
         None, description="of texts in JSON lines, the field with the text (default: text)"

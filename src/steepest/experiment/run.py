@@ -48,6 +48,7 @@ from steepest.experiment.rated import rated_by
 from steepest.experiment.recorded import as_recorded, to_be_recorded
 from steepest.experiment.settings import Settings, decide
 from steepest.experiment.sizes import sizes_of
+from steepest.experiment.texts import texts_of
 from steepest.experiment.tuning_rows import with_tuning_rows
 from steepest.models import build_model, implied
 from steepest.objectives.target import target_of
@@ -434,6 +435,7 @@ def _findings(
         fits=fits,
         pictures=pictures,
         rated=rated,
+        texts=texts_of(evidence, networks, datasets[own], datasets.pipeline(own), datasets.source.test_rows),
         paths=paths_of(runner.folder, evidence),
         parameters={key: cell.parameters_text for key, cell in settings.timed_cells.items()},
     )

@@ -178,6 +178,8 @@ class Record(Frozen):
         watched: what was watched at its evaluations; None where nothing was, and in records of earlier versions.
         calibration: of its best-validation weights on the test rows; None unless it predicts classes and read test
             rows that were held out, and in records of earlier versions.
+        also_before, also_after: metrics on another text, with the first weights and with the best-validation weights;
+            empty where there is none, and in records of earlier versions.
         logged: numbers that callbacks kept by ``view.log``: by name, each with its step.
         out_of_time: whether it ended because its seconds of training were used up.
         still_improving: the best step is the last evaluation.
@@ -206,6 +208,8 @@ class Record(Frozen):
     forwards: float | None = None
     watched: WatchedCurves | None = None
     calibration: Calibration | None = None
+    also_before: dict[str, float] = Field(default_factory=dict)
+    also_after: dict[str, float] = Field(default_factory=dict)
     logged: dict[str, list[tuple[int, float]]] = Field(default_factory=dict)
     out_of_time: bool = False
     still_improving: bool = False

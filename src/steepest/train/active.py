@@ -137,6 +137,7 @@ class ActiveRun:
         self.training_seconds = self.compile_seconds = self._evaluation_seconds = 0.0
         self._running, self._correction, self._loss = 0.0, 0.0, math.nan
         self._first = self._best = math.inf
+        self._before: dict[str, float] = {}
         self._looked = -1.0
         self._best_step = self._kept_step = self._waited = 0
 
@@ -184,6 +185,7 @@ class ActiveRun:
                 f"the model fails on the validation rows: {type(error).__name__}: {first_line(error)}",
                 hint=f"it is called as {self.dataset.shape.call} in evaluation mode, without gradients.",
             ) from error
+        self._before = self._measured_also() if self.purpose.read_test else {}
         self._call("at_begin")
 
     def took(self, info: StepInfo) -> None:
@@ -444,6 +446,12 @@ class ActiveRun:
             and overfits(curve, best_step, self._decides.name, self._decides.higher_is_better),
         )
 
+    def _measured_also(self) -> dict[str, float]:
+        """Return the metrics on another text with the weights that the model has; nothing where there is none."""
+        also = self.dataset.also
+        names = tuple(dict.fromkeys((self.recipe.metric, *self.purpose.metrics)))
+        return {} if also is None else measure(self.net, self.target, also, names)
+
     def _read_test(self, found: Finished) -> None:
         """Add the test rows' metrics with the last and the best weights, their values by row, and calibration."""
         net, target, test = self.net, self.target, self.dataset.test
@@ -459,7 +467,8 @@ class ActiveRun:
         if target.classes and self.dataset.held_out:
             known = self.dataset.validation
             calibration = calibration_of(outputs_on(net, known, target), outputs, (known, test), target)
-        tested = {"test": test_best, "test_last": test_last, "calibration": calibration}
+        also = {"also_before": self._before, "also_after": self._measured_also()}
+        tested = {"test": test_best, "test_last": test_last, "calibration": calibration, **also}
         found.record = found.record.model_copy(update=tested)
         found.test_row_losses = target.row_losses(outputs, test.target)
         found.test_row_correct = target.row_correct(outputs, test.target)

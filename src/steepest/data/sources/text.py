@@ -36,7 +36,7 @@ COMPONENTS = {
     "text": {
         "object": "TextData",
         "what": "texts: files, a folder, lines, JSON lines",
-        "options": ["tokenizer", "block", "layout", "field"],
+        "options": ["tokenizer", "block", "layout", "field", "also"],
     }
 }
 
@@ -198,6 +198,7 @@ class TextData(Source):
                 hint="leave it out.",
             )
         self._read = self._documents(read)
+        self._also = None if options.also is None else self._documents(options.also)
         self._others = {part: self._documents(each) for part, each in self._given.items()}
 
     def _documents(self, source: Any) -> Documents:
@@ -273,6 +274,9 @@ class TextData(Source):
         for each in parts.values():
             for tensor in (*each.inputs, each.target):
                 digest.update(np.ascontiguousarray(tensor.numpy()).data)
+        also = None if self._also is None else pipeline.part(self._also.texts)
+        if also is not None:
+            digest.update(np.ascontiguousarray(also.target.numpy()).data)
         held_out = options.split_rule.held_out
         tokens = {part: int(each.tokens.sum()) for part, each in blocks.items()}
         shown = ", ".join(f"{tokens[part]:,} {part}" for part in PARTS if held_out or part == "train")
@@ -294,6 +298,7 @@ class TextData(Source):
             },
             fingerprint=digest.hexdigest()[:32],
             held_out=held_out,
+            also=also,
             words=InWords(f"the up to {block} tokens before it", "new.txt"),
         ), pipeline
 
@@ -318,7 +323,8 @@ class TextData(Source):
     @property
     def sources(self) -> list[Any]:
         """Where the texts are from."""
-        return [self._source, *self._given.values()]
+        more = [] if self.options.also is None else [self.options.also]
+        return [self._source, *self._given.values(), *more]
 
     @classmethod
     def stored_pipeline(cls, stored: Mapping[str, Any]) -> TextPipeline:
