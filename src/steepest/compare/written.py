@@ -7,7 +7,7 @@ from pydantic import Field
 from steepest.record.schema import Frozen
 
 
-class Written(Frozen):
+class WrittenSample(Frozen):
     """What an arm's saved network writes behind a beginning, before and after training, by the same draws."""
 
     arm: str
@@ -46,5 +46,5 @@ class WrittenTexts(Frozen):
     prompt: str
     temperature: float
     top_k: int
-    samples: list[Written] = Field(default_factory=list)
+    samples: list[WrittenSample] = Field(default_factory=list)
     other: list[OtherText] = Field(default_factory=list)

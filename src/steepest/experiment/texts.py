@@ -9,7 +9,7 @@ from torch import nn
 
 from steepest.compare.evidence import Evidence
 from steepest.compare.summary import best_run
-from steepest.compare.written import OtherText, Written, WrittenTexts
+from steepest.compare.written import OtherText, WrittenSample, WrittenTexts
 from steepest.data.dataset import Dataset
 from steepest.data.sources.rows import Pipeline
 from steepest.data.sources.text import TextPipeline
@@ -42,7 +42,7 @@ def texts_of(
     if not isinstance(pipeline, TextPipeline):
         return None
     prompt = " ".join(str(test_rows["target"][0]).split()[:PROMPT_WORDS])
-    samples: list[Written] = []
+    samples: list[WrittenSample] = []
     other: list[OtherText] = []
     for arm in evidence.setup.arms:
         net, run = networks.get(arm.title), best_run(evidence, arm, 0)
@@ -51,7 +51,7 @@ def texts_of(
             before, after = (
                 shown(go_on(each, pipeline, prompt, tokens=TOKENS).text) for each in (first, net)
             )
-            samples.append(Written(arm=arm.title, before=before, after=after))
+            samples.append(WrittenSample(arm=arm.title, before=before, after=after))
         records = evidence.of(finals(evidence.setup, arm, evidence.chosen))
         known = [each for each in records if each.also_after]
         for metric in MEASURED if known else ():
