@@ -1,4 +1,6 @@
-"""Write the numbers that pages compute with: python scripts/keep_page_data.py (needs MNIST).
+"""Write the numbers that pages compute with: python scripts/keep_page_data.py [runs/step-cost …] (needs MNIST).
+
+With folders of studies, what they measured is written for the pages of the same names; else:
 
 ``momentum.json``: what two free parameters of a linear softmax classifier leave of 500 digits. Indices and model are
 drawn as in the tutorial that the page follows: NumPy seeded with 2021, 500 indices with replacement; torch seeded with
@@ -8,6 +10,8 @@ drawn as in the tutorial that the page follows: NumPy seeded with 2021, 500 indi
 from __future__ import annotations
 
 import json
+import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +20,14 @@ import torch
 
 from steepest.data.catalog import locate
 from steepest.data.images.idx import read_idx
+from steepest.errors import FolderError
+from steepest.studies.base.folder import read_study
+from steepest.studies.base.making import make_study
+from steepest.studies.base.measured import MEASURED, environment, read_measured
 
 KEPT = Path(__file__).parents[1] / "src" / "steepest" / "pages" / "shown"
 PIXEL, WEIGHT_CLASS, BIAS_CLASS = 378, 0, 7
-DIGITS = 10
+DIGITS, MEASURED_DIGITS = 10, 4
 
 
 def momentum() -> dict[str, list[float]]:
@@ -62,15 +70,59 @@ def losses() -> dict[str, list[float]]:
     return {"x": x.tolist(), "y": y.tolist()}
 
 
-def keep(name: str, found: dict[str, Any]) -> Path:
-    """Write one file, numbers with ten significant digits."""
-    rounded = {key: [float(f"{each:.{DIGITS}g}") for each in values] for key, values in found.items()}
+def measured(folder: str) -> dict[str, Any]:
+    """Return what a study measured without runs of training, and on what, when and where.
+
+    Raises:
+        FolderError: the folder holds no study.
+    """
+    study = read_study(Path(folder))
+    if study is None or study.data is None:
+        raise FolderError(f"{folder!r} holds no study", hint="name the --out folder of steepest study.")
+    size = "" if study.size == "default" else f" --{study.size}"
+    names = make_study(study.study).measurements(study.size)
+    latest = max(each.stat().st_mtime for each in Path(folder, MEASURED).iterdir())
+    facts = {each.label: each.value for each in environment()}
+    return {
+        "made": {
+            "study": f"steepest study {study.study}{size}",
+            "data": study.data.text,
+            "steepest": facts["steepest"],
+            "date": date.fromtimestamp(latest).isoformat(),
+            "machine": facts["machine"],
+        },
+        "measured": {name: read_measured(Path(folder), name) for name in names},
+    }
+
+
+def rounded(value: Any, digits: int) -> Any:
+    """Return a value of JSON whose numbers have so many significant digits.
+
+    Example:
+        >>> rounded({"a": [1.23456, 7, None]}, 3)
+        {'a': [1.23, 7, None]}
+    """
+    if isinstance(value, dict):
+        return {key: rounded(each, digits) for key, each in value.items()}
+    if isinstance(value, list):
+        return [rounded(each, digits) for each in value]
+    return float(f"{value:.{digits}g}") if isinstance(value, float) else value
+
+
+def keep(name: str, found: dict[str, Any], digits: int = DIGITS) -> Path:
+    """Write one file, numbers with so many significant digits."""
     path = KEPT / f"{name}.json"
-    lines = ",\n".join(f"{json.dumps(key)}: {json.dumps(values)}" for key, values in rounded.items())
+    lines = ",\n".join(
+        f"{json.dumps(key)}: {json.dumps(rounded(value, digits))}" for key, value in found.items()
+    )
     path.write_text(f"{{{lines}}}\n", encoding="utf-8")
     return path
 
 
 if __name__ == "__main__":
-    keep("momentum", momentum())
-    keep("losses", losses())
+    for each in sys.argv[1:]:
+        numbers = measured(each)
+        keep(numbers["made"]["study"].split()[2], numbers, MEASURED_DIGITS)
+    if not sys.argv[1:]:
+        keep("momentum", momentum())
+        keep("losses", losses())

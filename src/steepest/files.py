@@ -36,6 +36,27 @@ def write_atomically(path: str | Path, content: bytes | str) -> None:
         write_synced(handle, data)
 
 
+def write_with_folder(path: str | Path, content: bytes | str) -> Path:
+    """Write a file as :func:`write_atomically` does, create its folder if need be, and return its path.
+
+    Raises:
+        FolderError: the folder cannot be created or written, or the disk is full.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_with_folder(f"{folder}/site/a.html", "whole").read_text()
+        'whole'
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(path.parent, error) from None
+    write_atomically(path, content)
+    return path
+
+
 @contextlib.contextmanager
 def writing_atomically(path: str | Path) -> Generator[BinaryIO]:
     """Open a file to be written bit by bit, which gets its name only when the block ends without an error.

@@ -24,7 +24,7 @@ from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.evaluate.outputs import predict
 from steepest.experiment.folder import check_folder
 from steepest.experiment.run import open_data
-from steepest.files import cannot_write, reachable, write_atomically
+from steepest.files import reachable, write_with_folder
 from steepest.models import ModelBuilder
 from steepest.objectives.target import WHITE
 from steepest.prediction.model import TrainedModel
@@ -130,16 +130,7 @@ def show(
                 )
         made = _of_run(run, Path(data), rows, wanted, image, arm, model)
         path = path or run.path / "images.html"
-    return _write(path, render(made))
-
-
-def _write(path: Path, page: str) -> Path:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    write_atomically(path, page)
-    return path
+    return write_with_folder(path, render(made))
 
 
 def _run_of(data: Any) -> Folder | None:

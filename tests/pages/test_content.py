@@ -17,11 +17,13 @@ from steepest.cli import main
 from steepest.data.catalog import SOURCES, places
 from steepest.errors import OptionError, UnknownNameError
 from steepest.pages.content import Content
-from steepest.pages.page import make_content, registry, render
+from steepest.pages.page import make_content, registry, render, stored_numbers
 from steepest.pages.shown import losses, momentum, one_dimension, rules
+from steepest.studies.base.making import make_study
 from steepest.tracing.walks import walks
 
 MOST_BYTES = 1_000_000
+KEPT_ANSWERS = Path(__file__).parents[2] / "docs" / "studies"
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +90,20 @@ def test_what_is_no_page_is_refused(data: dict[str, Any], said: str, tmp_path: P
     path.write_text(json.dumps(data), encoding="utf-8")
     with pytest.raises(OptionError, match=re.escape(said)):
         make_content(str(path))
+
+
+STUDIES = ("minibatch-time", "step-cost")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_a_page_of_a_study_has_what_the_study_measures_now(name: str) -> None:
+    stored = stored_numbers(name)
+    size = "full" if stored["made"]["study"].endswith("--full") else "default"
+    assert [*stored["measured"]] == [*make_study(name).measurements(size)]
+    kept = json.loads((KEPT_ANSWERS / f"{name}.json").read_text(encoding="utf-8"))
+    assert stored["made"]["data"] == kept["data"]
+    if size == "default":  # the page has the numbers that the answer is of
+        assert stored["made"]["date"] == kept["made"]["date"]
 
 
 def test_the_published_numbers_of_momentum() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +13,10 @@ import torch
 
 from steepest.optim import make_rule
 from steepest.pages.content import Content, PageControl, StoredLine, StoredRuns
-from steepest.pages.page import registry, render, write_page
+from steepest.pages.page import registry, render, stored_numbers
 from steepest.pages.shown import losses, momentum, one_dimension, rules
 from steepest.tracing.walks import walks
+from tests.pages.visiting import DRAWN, text, visit
 from tests.report.browser import Browser, Page, find_browser
 
 pytestmark = [
@@ -25,34 +26,6 @@ pytestmark = [
 
 STEPS = 25
 NEAR = {"rtol": 1e-6, "atol": 1e-9}
-DRAWN = "new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find_browser()
-    assert path
-    with Browser(path) as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
-def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    folder = tmp_path_factory.mktemp("pages")
-    return {name: write_page(name, folder / f"{name}.html") for name in registry.names()}
-
-
-def visit(page: Page, settings: str) -> None:
-    """Open the page's own address with these settings, and wait until it is drawn."""
-    page.run(
-        f"new Promise(done => {{ addEventListener('hashchange', done, {{once: true}});"
-        f" location.hash = {json.dumps(settings)}; }})"
-    )
-    page.run(DRAWN)
-
-
-def text(page: Page, selector: str) -> str:
-    return page.run(f"document.querySelector({json.dumps(selector)}).textContent")
 
 
 SEEN = """
@@ -70,6 +43,22 @@ SEEN = """
 """
 
 
+MOVED: dict[str, tuple[str, int, Callable[[float], int]]] = {
+    "compare-optimizers": ("steps", 1, lambda steps: int(steps) // 10 + 1),  # stored after every tenth
+    "overparameterisation": ("steps", 1, lambda steps: int(steps) // 10 + 1),
+    "step-cost": ("points", 10, lambda _: 12),
+    "minibatch-time": ("seconds", 1, lambda seconds: len(looks(seconds))),
+}
+"""The slider that is moved where it is not ``steps``, how many stops to the left, and the rows of the table then."""
+
+
+def looks(seconds: float) -> list[float]:
+    """Return when the run at the first rates that has the most looks was looked at, up to some seconds."""
+    measured = stored_numbers("minibatch-time")["measured"].values()
+    first = [each["runs"][0]["seconds"] for each in measured if each["rate"] == 0.005]
+    return max(([at for at in run if at <= 1.02 * seconds] for run in first), key=len)
+
+
 @pytest.mark.parametrize("name", registry.names())
 def test_a_page_can_be_used(name: str, browser: Browser, files: dict[str, Path]) -> None:
     for width, dark in ((390, True), (1280, False)):
@@ -83,19 +72,21 @@ def test_a_page_can_be_used(name: str, browser: Browser, files: dict[str, Path])
             assert (page.complaints(), page.requests()) == ([], [])
     with browser.page(files[name], width=1280) as page:
         before, drawn = text(page, "#numbers"), text(page, "figure .plot")
-        page.run("document.getElementById('control-steps').focus()")
-        for kind in ("keyDown", "keyUp"):  # a real key press on the slider
+        slider, presses, rows = MOVED.get(name, ("steps", 1, lambda steps: int(steps) + 1))
+        page.run(f"document.getElementById('control-{slider}').focus()")
+        for kind in ("keyDown", "keyUp") * presses:  # a real key press on the slider
             page.send(
                 "Input.dispatchKeyEvent",
                 {"type": kind, "key": "ArrowLeft", "code": "ArrowLeft", "windowsVirtualKeyCode": 37},
             )
         page.run(DRAWN)
-        steps = page.run("steepest.page.state.steps")
-        assert steps < page.run("steepest.page.content.controls.find(each => each.name === 'steps').default")
+        found = page.run(f"steepest.page.state.{slider}")
+        default = f"steepest.page.content.controls.find(each => each.name === '{slider}').default"
+        assert found < page.run(default)
         assert text(page, "#numbers") != before
-        assert page.run("document.querySelectorAll('#table tbody tr').length") == steps + 1
+        assert page.run("document.querySelectorAll('#table tbody tr').length") == rows(found)
         page.run("new Promise(done => setTimeout(done, 300))")
-        assert page.run("location.hash") == f"#steps={steps}"
+        assert page.run("location.hash") == f"#{slider}={found}"
         page.run("document.getElementById('reset').click()")
         page.run(DRAWN)
         assert (text(page, "#numbers"), text(page, "figure .plot")) == (before, drawn)

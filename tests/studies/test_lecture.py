@@ -27,16 +27,14 @@ from steepest.studies.base.gradients import (
     variance_of,
 )
 from steepest.studies.base.lecture import (
-    GUESSING,
     cut_off,
     decades,
-    good_range,
     highest,
     known,
     lowest,
     net_text,
 )
-from steepest.studies.base.rates import by_rate
+from steepest.studies.base.rates import GUESS, by_rate, good_range
 from steepest.studies.batch_size_time import crossing
 from steepest.studies.optimizers import PatchPatterns
 
@@ -48,7 +46,7 @@ def test_a_good_range_ends_where_the_line_between_two_rates_does():
     found = good_range(losses, 0.3)
     assert found is not None
     fine = np.linspace(-3, 1, 400_001)
-    line = np.interp(fine, [-3, -2, -1, 0, 1], [2.0, 0.4, 0.2, 0.25, GUESSING])
+    line = np.interp(fine, [-3, -2, -1, 0, 1], [2.0, 0.4, 0.2, 0.25, GUESS])
     good = fine[line <= 0.3]
     assert found == pytest.approx((good[0], good[-1]), abs=1e-4)
     assert good_range(losses, 0.1) is None

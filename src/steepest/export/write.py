@@ -15,7 +15,7 @@ from steepest.export import bibliography, latex, plots, tidy, watched
 from steepest.export.model import FORMATS as MODEL_FORMATS
 from steepest.export.model import as_onnx, as_torch
 from steepest.export.protocol import protocol, to_text
-from steepest.files import cannot_write, write_atomically
+from steepest.files import write_with_folder
 from steepest.models import ModelBuilder
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import Experiment, load_tree, validate_experiment
@@ -81,14 +81,8 @@ def export_folder(
         found, left_out = _of_comparison(Folder.open(folder), paper, all_there=bool(formats))
         contents |= found
     target = Path(out) if out is not None else Path(folder) / "export"
-    for name, content in contents.items():
-        path = target / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(path.parent, error) from None
-        write_atomically(path, content)
-    return Export(target, tuple(target / name for name in contents), tuple(left_out))
+    written = tuple(write_with_folder(target / name, content) for name, content in contents.items())
+    return Export(target, written, tuple(left_out))
 
 
 def _of_model(

@@ -15,7 +15,7 @@ from steepest.data.sources.images import ImageData
 from steepest.data.sources.opening import open_source
 from steepest.data.sources.ratings import RatingsPipeline
 from steepest.errors import OptionError
-from steepest.files import cannot_write, write_atomically
+from steepest.files import write_atomically
 from steepest.mapping.categories import categories
 from steepest.mapping.opened import is_run, opened
 from steepest.mapping.page import render
@@ -101,10 +101,7 @@ class Map:
             with writing_tables(path) as write:
                 write(self.frame)
             return path
-        try:
-            write_atomically(path, self.to_html())
-        except OSError as error:
-            raise cannot_write(path, error) from error
+        write_atomically(path, self.to_html())
         return path
 
     def to_html(self) -> str:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
+import json
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 from markupsafe import Markup
 
 from steepest.components.references import load_reference
 from steepest.components.registry import Registry
 from steepest.errors import OptionError
-from steepest.files import cannot_write, write_atomically
+from steepest.files import write_with_folder
 from steepest.pages.content import Content, read_content
 from steepest.report.html import embedded_json, policy, style, template
 
@@ -34,15 +36,29 @@ def text(value: float, digits: int = 3) -> str:
     """Return a number as the sentences of a page have it.
 
     Example:
-        >>> text(-1.2321, 4), text(5.04e-4, 2), text(1e-6)
-        ('−1.232', '5·10⁻⁴', '10⁻⁶')
+        >>> text(-1.2321, 4), text(1638.2), text(5.04e-4, 2), text(1e-6)
+        ('−1.232', '1640', '5·10⁻⁴', '10⁻⁶')
     """
     if value and not 1e-3 <= abs(value) < 1e5:
         mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
         raised = str(int(power)).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
         before = f"{float(mantissa):g}·".replace("-", "−") if float(mantissa) != 1 else ""
         return f"{before}10{raised}"
-    return f"{value:.{digits}g}".replace("-", "−")
+    return f"{float(f'{value:.{digits}g}'):.15g}".replace("-", "−")
+
+
+@functools.cache
+def stored_numbers(name: str) -> Any:
+    """Return the numbers that come with a page, from the file ``NAME.json`` beside it (``scripts`` make it)."""
+    return json.loads(
+        resources.files("steepest.pages.shown").joinpath(f"{name}.json").read_text(encoding="utf-8")
+    )
+
+
+def made_with(name: str) -> str:
+    """Return from which study a page's numbers are, on what, and with what they were made."""
+    made = stored_numbers(name)["made"]
+    return f"From {made['study']}, on {made['data']}: steepest {made['steepest']}, {made['date']} ({made['machine']})."
 
 
 def make_content(name: str) -> Content:
@@ -120,14 +136,7 @@ def write_page(name: str, out: str | Path) -> Path:
         OptionError: the name ends with ``.json``, and the file is no page.
         FolderError: a file cannot be read or written.
     """
-    path = Path(out)
-    text = render(make_content(name))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    write_atomically(path, text)
-    return path
+    return write_with_folder(out, render(make_content(name)))
 
 
 def _script(view: str) -> str:

@@ -13,7 +13,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from steepest.errors import FolderError, OptionError
-from steepest.files import cannot_write, write_atomically
+from steepest.files import write_with_folder
 from steepest.play.descent import Setting, descend
 
 FILE = "hypotheses.json"
@@ -180,12 +180,8 @@ class Hypotheses:
         return done
 
     def _write(self, hypotheses: list[Hypothesis]) -> None:
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(self.path, error) from None
         stored = _File(hypotheses=hypotheses).model_dump(mode="json")
-        write_atomically(self.path, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
+        write_with_folder(self.path, json.dumps(stored, indent=1, ensure_ascii=False) + "\n")
 
 
 def _now() -> str:

@@ -18,7 +18,14 @@ import safetensors.torch
 from torch import Tensor
 
 from steepest.errors import FolderError
-from steepest.files import TEMPORARY, cannot_write, reachable, remove_leftovers, write_atomically
+from steepest.files import (
+    TEMPORARY,
+    cannot_write,
+    reachable,
+    remove_leftovers,
+    write_atomically,
+    write_with_folder,
+)
 from steepest.record import lock
 from steepest.record.journal import Journal
 from steepest.record.schema import BaselineRecord, Record
@@ -236,11 +243,7 @@ class Folder:
             path = self.path / SOURCE / digest / file
             if path.is_file():
                 continue
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise cannot_write(path.parent, error) from None
-            write_atomically(path, text)
+            write_with_folder(path, text)
         if self.codes().get(of) == digest:
             return
         event = {"event": "code", "of": of, "name": name, "digest": digest, "files": sorted(sources)}

@@ -19,7 +19,7 @@ import jinja2
 from markupsafe import Markup, escape
 
 from steepest.compare.result import Comparison
-from steepest.files import cannot_write, write_atomically
+from steepest.files import write_with_folder
 from steepest.report import (
     contrasts,
     figures,
@@ -199,14 +199,7 @@ def write_report(comparison: Comparison, path: str | Path) -> Path:
     Raises:
         FolderError: the file cannot be written.
     """
-    path = Path(path)
-    text = render_html(comparison)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    write_atomically(path, text)
-    return path
+    return write_with_folder(path, render_html(comparison))
 
 
 def embedded_json(data: Any) -> str:

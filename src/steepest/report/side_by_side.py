@@ -21,7 +21,7 @@ from steepest.compare.estimates import Difference
 from steepest.compare.result import Comparison, Fact, better_first
 from steepest.compare.scores import Scores, scores
 from steepest.evaluate.metrics import is_positive
-from steepest.files import cannot_write, write_atomically
+from steepest.files import write_with_folder
 from steepest.recipe import Experiment
 from steepest.report import format as show
 from steepest.report.contrasts import Contrast, contrasts
@@ -121,14 +121,7 @@ def write_sides(sides: Sequence[Side], path: str | Path) -> Path:
     Raises:
         FolderError: the file cannot be written.
     """
-    path = Path(path)
-    text = render_sides(sides)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path, error) from None
-    write_atomically(path, text)
-    return path
+    return write_with_folder(path, render_sides(sides))
 
 
 def _labelled(sides: Sequence[Side]) -> list[Side]:

@@ -5,7 +5,8 @@ hidden units on 500 digits by 150 steps of gradient descent at rate 0.05, and sh
 together and lower. 0.2 × normal is ten times the first layer's weights of MNIST (sd 0.021), so that the starts are
 not close to each other and a wide network also begins at a larger scale. Here the same noise is also taken relative
 to the weights' own sd, a linear model is the convex control, and the price is counted: parameters, seconds and the
-gap between training and new digits.
+gap between training and new digits. The published sliders (rate, up to 500 steps, up to 10 starts) are answered with
+``full`` by losses on a grid of rates.
 """
 
 from __future__ import annotations
@@ -13,20 +14,24 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
 
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine
 from steepest.data.dataset import Shape
 from steepest.experiment.given import Arm
 from steepest.models.mlp import MLP
+from steepest.rng import stream
 from steepest.studies.base.data import StudyData, all_digits
 from steepest.studies.base.found import Found, StudyColumn, ends, gaps, mean_text
-from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
+from steepest.studies.base.plain import Rows, network, standardised
+from steepest.studies.base.study import MAIN, Answer, Comparing, Measurement, Size, Study, StudyArm, by_size
 from steepest.studies.base.watching import LOSS
+from steepest.threads import library_threads
 
 COMPONENTS = {
     "overparameterisation": {
@@ -48,6 +53,10 @@ MORE: dict[str, tuple[int, ...]] = {"100": (100,), "20, 20, 20, 20": (20, 20, 20
 """Width and depth apart from each other, with ``full``."""
 KINDS = {"0.2 × normal": False, "0.2 × sd": True}
 """What is added to the start: as published, and relative to the weights of each layer."""
+RATES = (0.001, 0.01, 0.05, 0.2, 1.0)
+MOST, EVERY, MANY = 500, 10, 10
+"""Rates, steps and starts of the grid of losses, and after how many steps a loss is kept."""
+START = 2021
 PUBLISHED = {"10": "0.47–0.82", "20, 20": "0.34–0.44", "100, 100": "0.010–0.017"}
 SMALL, LARGE = "10", "100, 100"
 
@@ -75,7 +84,7 @@ class Nearby(MLP):
         self, shape: Shape, *, hidden: Sequence[int] = (10,), noise: float = NOISE, relative: bool = False
     ) -> None:
         super().__init__(shape, hidden=hidden, activation="relu")
-        draw = torch.Generator().manual_seed(2021)
+        draw = torch.Generator().manual_seed(START)
         for layer in self.layers:
             if isinstance(layer, nn.Linear):
                 bound = 1 / math.sqrt(layer.in_features)
@@ -119,7 +128,7 @@ class Overparameterisation(Study):
         arms = [
             StudyArm(
                 Arm(
-                    name=_name(net, kind),
+                    name=arm_name(net, kind),
                     model=f"{NEARBY}(hidden={list(hidden)}, relative={str(relative).lower()})",
                     optimizer=f"sgd(lr={RATE})",
                 ),
@@ -135,6 +144,14 @@ class Overparameterisation(Study):
             "seeds": by_size(size, 5, STARTS, 20),
         }
         return {MAIN: Comparing(arms, options, ["steepest.studies.base.watching:InSample"])}
+
+    def measurements(self, size: Size) -> Mapping[str, Measurement]:
+        """Return with ``full`` the losses of every network by kind of noise, rate and start."""
+        if size != "full":
+            return {}
+        return {
+            arm_name(net, kind): _curves(NETS[net], relative=KINDS[kind]) for net in NETS for kind in KINDS
+        }
 
     def columns(self) -> Sequence[StudyColumn]:
         """Return how low the networks end, how far apart, and what they cost."""
@@ -156,7 +173,7 @@ class Overparameterisation(Study):
         published, relative = KINDS
         losses = {name: [math.log10(each) for each in _loss(found, MAIN, name)] for name in _names(found)}
         wide, corrected = gaps(
-            [(losses[_name(LARGE, kind)], losses[_name(SMALL, kind)]) for kind in (published, relative)]
+            [(losses[arm_name(LARGE, kind)], losses[arm_name(SMALL, kind)]) for kind in (published, relative)]
         )
         words = {"less": "which is lower too", "more": "which is higher", "same": "which is not told apart"}
         return Answer(
@@ -212,7 +229,7 @@ class Overparameterisation(Study):
             )
         ]
         if found.size != "quick":
-            means = [sum(_loss(found, MAIN, _name(net, published))) for net in PUBLISHED]
+            means = [sum(_loss(found, MAIN, arm_name(net, published))) for net in PUBLISHED]
             checks.append(
                 Check(
                     what="with the published noise larger networks end lower",
@@ -223,16 +240,80 @@ class Overparameterisation(Study):
         return checks
 
 
+def _curves(hidden: Sequence[int], *, relative: bool) -> Measurement:
+    def made(data: StudyData) -> dict[str, Any]:
+        x, y = standardised(data)
+        chosen = torch.from_numpy(stream(0, "data").permutation(len(x))[:ROWS])
+        rows = x[chosen], y[chosen]
+        with library_threads(1):
+            losses = [descents(rows, nearby(x.shape[1], hidden, relative=relative), rate) for rate in RATES]
+        return {"rates": [*RATES], "steps": [*range(0, MOST + 1, EVERY)], "loss": losses}
+
+    return made
+
+
+def nearby(width: int, hidden: Sequence[int], *, relative: bool, starts: int = MANY) -> list[Tensor]:
+    """Return weights and biases of starts near to each other, drawn as by :class:`Nearby`: ``[starts, …]`` each.
+
+    Args:
+        width: numbers of a row.
+        hidden: widths of the hidden layers.
+        relative: the noise is relative to the sd of a layer's weights.
+        starts: how many.
+    """
+    draws = [torch.Generator().manual_seed(START + 1 + each) for each in range(starts)]
+    found: list[Tensor] = []
+    for layer in network(width, hidden, START):
+        if isinstance(layer, nn.Linear):
+            scale = NOISE / math.sqrt(3 * layer.in_features) if relative else NOISE
+            for each in layer.parameters():
+                noise = torch.stack([torch.randn(each.shape, generator=draw) for draw in draws])
+                found.append(each.detach() + scale * noise)
+    return found
+
+
+def descents(rows: Rows, starts: Sequence[Tensor], rate: float, most: int = MOST) -> list[list[float | None]]:
+    """Return the loss of every start by step of gradient descent on all rows; None once it is no number.
+
+    Args:
+        rows: images and labels.
+        starts: weights and biases of the layers in turn, ``[S, …]`` each: the starts are descended from at once.
+        rate: of learning.
+        most: steps.
+    """
+    count = len(starts[0])
+    weights = [(each.mT if each.dim() == 3 else each[:, None]).clone() for each in starts]
+    weights[0] = weights[0].movedim(0, 1).flatten(1)  # the first layer of all starts is one product
+    for each in weights:
+        each.requires_grad_(True)
+    labels = rows[1].repeat(count)
+    losses: list[list[float | None]] = [[] for _ in range(count)]
+    for step in range(most + 1):
+        h = (rows[0] @ weights[0]).unflatten(1, (count, -1)).movedim(1, 0) + weights[1]
+        for weight, bias in zip(weights[2::2], weights[3::2], strict=True):
+            h = torch.bmm(h.relu(), weight) + bias
+        each = cross_entropy(h.flatten(0, 1), labels, reduction="none").unflatten(0, (count, -1)).mean(1)
+        if step % EVERY == 0:
+            for known, loss in zip(losses, each.tolist(), strict=True):
+                known.append(loss if math.isfinite(loss) else None)
+        gradients = torch.autograd.grad(each.sum(), weights)
+        with torch.no_grad():
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight -= rate * gradient
+    return losses
+
+
 def _nets(size: str) -> dict[str, tuple[int, ...]]:
     return {**NETS, **MORE} if size == "full" else NETS
 
 
-def _name(net: str, kind: str) -> str:
+def arm_name(net: str, kind: str) -> str:
+    """Return the title of a network with a kind of noise."""
     return f"{net}; {kind}"
 
 
 def _names(found: Found) -> list[str]:
-    return [_name(net, kind) for net in _nets(found.size) for kind in KINDS]
+    return [arm_name(net, kind) for net in _nets(found.size) for kind in KINDS]
 
 
 def _loss(found: Found, of: str, arm: str) -> list[float]:
@@ -251,10 +332,19 @@ def _seconds(found: Found, of: str, arm: str) -> list[float]:
     return [each.cpu_seconds for each in rows if each.cpu_seconds is not None]
 
 
+def weights_of(pixels: int, hidden: Sequence[int]) -> int:
+    """Return the number of parameters of a network with ten outputs.
+
+    Example:
+        >>> weights_of(784, (100, 100))
+        89610
+    """
+    return sum((before + 1) * after for before, after in pairwise([pixels, *hidden, 10]))
+
+
 def _parameters(found: Found, arm: str) -> float:
     """Return the number of parameters of an arm's network."""
-    widths = [found.data.pixels, *_nets(found.size)[arm.split(";")[0]], 10]
-    return float(sum((before + 1) * after for before, after in pairwise(widths)))
+    return float(weights_of(found.data.pixels, _nets(found.size)[arm.split(";")[0]]))
 
 
 def _size(found: Found, of: str, arm: str) -> list[float]:
@@ -263,21 +353,21 @@ def _size(found: Found, of: str, arm: str) -> list[float]:
 
 
 def _mean(found: Found, net: str, kind: str) -> str:
-    return mean_text(_loss(found, MAIN, _name(net, kind)), percent=False, digits=3)
+    return mean_text(_loss(found, MAIN, arm_name(net, kind)), percent=False, digits=3)
 
 
 def _range(found: Found, net: str, kind: str) -> str:
-    losses = _loss(found, MAIN, _name(net, kind))
+    losses = _loss(found, MAIN, arm_name(net, kind))
     return f"{min(losses):.3g}–{max(losses):.3g}"
 
 
 def _spread(found: Found, net: str, kind: str) -> float:
-    losses = _loss(found, MAIN, _name(net, kind))
+    losses = _loss(found, MAIN, arm_name(net, kind))
     return float(np.std(losses, ddof=1) / np.mean(losses))
 
 
 def _price(found: Found) -> str:
-    small, large = (_name(net, "0.2 × sd") for net in (SMALL, LARGE))
+    small, large = (arm_name(net, "0.2 × sd") for net in (SMALL, LARGE))
     seconds = [sum(_seconds(found, MAIN, name)) for name in (small, large)]
     new = [mean_text(_gap(found, MAIN, name), percent=False, digits=2) for name in (small, large)]
     return (
@@ -291,14 +381,14 @@ def _drawing(found: Found) -> Drawing:
     lines: list[FigureLine] = []
     for kind in KINDS:
         nets = [*_nets(found.size)]
-        values = [ends(_loss(found, MAIN, _name(net, kind))) for net in nets]
+        values = [ends(_loss(found, MAIN, arm_name(net, kind))) for net in nets]
         lines.append(
             FigureLine(
                 name=kind,
                 x=[_parameters(found, net) for net in nets],
                 y=[each[0] for each in values],
-                low=[min(_loss(found, MAIN, _name(net, kind))) for net in nets],
-                high=[max(_loss(found, MAIN, _name(net, kind))) for net in nets],
+                low=[min(_loss(found, MAIN, arm_name(net, kind))) for net in nets],
+                high=[max(_loss(found, MAIN, arm_name(net, kind))) for net in nets],
                 joined=False,
             )
         )

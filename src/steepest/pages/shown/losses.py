@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
-from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from torch.nn import functional
 from steepest.objectives.exact import least_quantile, least_squares
 from steepest.optim import make_rule
 from steepest.pages.content import Choice, Content, Exercise, PageControl
-from steepest.pages.page import Shown, text
+from steepest.pages.page import Shown, stored_numbers, text
 from steepest.schedules import make_schedule
 from steepest.tracing.walks import walks
 
@@ -45,8 +43,7 @@ MOST_DEGREE = 12
 @functools.cache
 def points() -> tuple[Array, Array]:
     """Return x and y of the 100 points, the first of which is the outlier."""
-    stored = resources.files("steepest.pages.shown").joinpath("losses.json").read_text(encoding="utf-8")
-    data = json.loads(stored)
+    data = stored_numbers("losses")
     return np.array(data["x"]), np.array(data["y"])
 
 

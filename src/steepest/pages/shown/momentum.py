@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Sequence
-from importlib import resources
 from typing import Any
 
 import torch
@@ -13,7 +11,7 @@ from torch import Tensor
 
 from steepest.optim import make_rule
 from steepest.pages.content import Choice, Content, Exercise, PageControl, TableColumn
-from steepest.pages.page import Shown, text
+from steepest.pages.page import Shown, stored_numbers, text
 from steepest.tracing.walks import walks
 
 COMPONENTS = {
@@ -39,8 +37,8 @@ SHARES = tuple(round(0.01 * i, 2) for i in range(100))
 @functools.cache
 def digits() -> dict[str, Tensor]:
     """Return what is stored of the 500 digits, by name, each [500]."""
-    text = resources.files("steepest.pages.shown").joinpath("momentum.json").read_text(encoding="utf-8")
-    return {name: torch.tensor(each, dtype=torch.float64) for name, each in json.loads(text).items()}
+    stored = stored_numbers("momentum")
+    return {name: torch.tensor(each, dtype=torch.float64) for name, each in stored.items()}
 
 
 def losses(points: Tensor) -> Tensor:

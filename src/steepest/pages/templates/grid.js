@@ -1,3 +1,4 @@
+// needs: stored.js
 /** Stored runs: the controls choose the nearest ones, and the page says which. */
 steepest.view = (page) => {
   const { grid, controls } = page.content, names = Object.keys(grid.over);
@@ -6,26 +7,17 @@ steepest.view = (page) => {
   const low = Math.min(...finite), high = Math.max(...finite), room = (high - low) * 0.04 || 1;
   const range = grid.log ? [low / 1.2, high * 1.2] : [low - room, high + room];
 
-  /** The place of the stored value that is nearest to a setting, by ratio on a logarithmic control. */
-  function nearest(name, wanted) {
-    const stored = grid.over[name];
-    if (typeof wanted === "string") return stored.indexOf(wanted);
-    const away = stored.map((each) => (byName.get(name).log ? Math.abs(Math.log(each / wanted)) : Math.abs(each - wanted)));
-    return away.indexOf(Math.min(...away));
-  }
-
   return {
     update(to) {
       const snapped = [];
       let place = 0;
       for (const name of names) {
-        const wanted = to.value(name), i = nearest(name, wanted), found = grid.over[name][Math.max(i, 0)];
-        place = place * grid.over[name].length + Math.max(i, 0);
-        const apart = typeof wanted === "string" ? i < 0 : Math.abs(found - wanted) > 1e-6 * Math.abs(wanted);
-        if (apart) snapped.push(`${byName.get(name).label} ${steepest.number(found, 3)}`);
+        const wanted = to.value(name), i = steepest.nearest(grid.over[name], wanted, byName.get(name).log);
+        place = place * grid.over[name].length + i;
+        snapped.push([byName.get(name).label, wanted, grid.over[name][i], byName.get(name).log]);
       }
       const runs = grid.values[place];
-      to.note(snapped.length ? `Shown is the nearest stored run: ${snapped.join(", ")}.` : "");
+      steepest.snap(to, snapped);
       const figure = to.figure("runs", grid.y_title);
       figure.classList.add("foremost", "broad");
       steepest.plot(figure, {

@@ -69,10 +69,11 @@ steepest.begin = () => {
         found = document.createElement("figure");
         found.id = `figure-${id}`;
         found.className = "card";
-        found.innerHTML = `<figcaption><h2>${steepest.escape(title)}</h2></figcaption><div class="keys"></div><div class="plot"></div><p class="caption"></p>`;
+        found.innerHTML = "<figcaption><h2></h2></figcaption><div class=\"keys\"></div><div class=\"plot\"></div><p class=\"caption\"></p>";
         document.getElementById("figures").append(found);
       }
-      const text = found.querySelector(".caption");
+      const head = found.querySelector("h2"), text = found.querySelector(".caption");
+      if (head.textContent !== title) head.textContent = title;
       if (text.textContent !== caption) text.textContent = caption;
       text.hidden = !caption;
       return found;

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from steepest.data.catalog import SOURCES, cache_folder, open_catalog, places
 from steepest.data.images.given import read_source
 from steepest.data.images.pixels import Images
-from steepest.files import cannot_write, write_atomically
+from steepest.files import write_with_folder
 from steepest.rng import stream
 
 CLOTHES = ("pullover", "coat", "shirt")
@@ -186,7 +186,7 @@ def kept_images(
         np.savez(
             buffer, x_train=pixels[~test], y_train=labels[~test], x_test=pixels[test], y_test=labels[test]
         )
-        keep_file(path, buffer.getvalue())
+        write_with_folder(path, buffer.getvalue())
     height, width = pixels.shape[-2:]
     counts = f"{int((~test).sum()):,} images to learn from"
     counts += f", {int(test.sum()):,} test images" if test.any() else ""
@@ -213,21 +213,8 @@ def kept_curve(name: str, source: str, text: str, x: Doubles, y: Doubles) -> Stu
     digest = hashlib.sha256(x.tobytes() + y.tobytes()).hexdigest()[:12]
     path = place_of(f"{name}-{digest}.csv")
     if not path.is_file():
-        keep_file(path, pl.DataFrame({"x": x, "y": y}).write_csv().encode())
+        write_with_folder(path, pl.DataFrame({"x": x, "y": y}).write_csv().encode())
     return StudyData(path, source, digest, text, 1, {"x": "x", "y": "y", "split": "none"})
-
-
-def keep_file(path: Path, content: bytes) -> None:
-    """Write a file into the cache.
-
-    Raises:
-        FolderError: it cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise cannot_write(path.parent, error) from error
-    write_atomically(path, content)
 
 
 def _digits(kinds: Sequence[int] = DIGITS) -> Arrays:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,7 +14,7 @@ from steepest.data.dataset import Shape
 from steepest.models.mlp import MLP
 from steepest.studies.base.data import StudyData, all_digits
 from steepest.studies.base.found import Found, Gap
-from steepest.studies.base.rates import curve_of
+from steepest.studies.base.rates import GUESS, at_most_guessing, by_seed, good_range
 from steepest.studies.base.study import MAIN, Size, Study, by_size
 from steepest.studies.base.watching import FITTED, LOSS
 from steepest.train.callback import Callback, View
@@ -26,8 +26,6 @@ SHALLOW, DEEP = (128,), (128, 64, 32, 32)
 BATCH, RATE, MOMENTUM = 64, 0.01, 0.9
 GOOD = 1.5
 """A rate is good where its loss is at most so many times the lowest one."""
-GUESSING = math.log(10)
-"""The loss of guessing one of ten classes; what ends above half of it has not learned."""
 MODULE = "steepest.studies.base.lecture"
 SEVEN = (0.00316, 0.01, 0.0316, 0.1, 0.316, 1.0, 3.16)
 
@@ -120,50 +118,6 @@ class FittedAtEnd(Callback):
             view.log(LOSS, float(cross_entropy(outputs, target)))
 
 
-def by_seed(found: Found, arm: str, of: str = MAIN) -> list[dict[float, float]]:
-    """Return the validation loss by rate of every seed of an arm whose rates were all run with every seed."""
-    curve = curve_of(found, arm, of)
-    points = [] if curve is None else sorted(curve.sweep, key=lambda each: each.lr)
-    seeds = len(points[0].values) if points else 0
-    return [{each.lr: each.values[seed] for each in points} for seed in range(seeds)]
-
-
-def good_range(losses: Mapping[float, float], most: float) -> tuple[float, float] | None:
-    r"""Return the ends of the good rates around the best one, as decadic logarithms, between the rates of a grid.
-
-    Between two rates, the loss is taken as a straight line in the logarithm of the rate; one of a failed run, or above
-    that of guessing, counts as that of guessing. None where no rate is good.
-
-    Args:
-        losses: by rate, in rising order.
-        most: the highest loss that is good.
-
-    Example:
-        >>> [round(each, 3) for each in good_range({0.01: 0.5, 0.1: 0.2, 1.0: 0.4}, 0.3)]
-        [-1.333, -0.5]
-    """
-    places = [math.log10(rate) for rate in losses]
-    values = [_at_most_guessing(each) for each in losses.values()]
-    best = values.index(min(values)) if values else 0
-    if not values or values[best] > most:
-        return None
-
-    def end(step: int) -> float:
-        at = best
-        while 0 <= at + step < len(values):
-            if values[at + step] > most:
-                share = (most - values[at]) / (values[at + step] - values[at])
-                return places[at] + share * (places[at + step] - places[at])
-            at += step
-        return places[at]
-
-    return end(-1), end(1)
-
-
-def _at_most_guessing(loss: float) -> float:
-    return min(loss, GUESSING) if math.isfinite(loss) else GUESSING
-
-
 def ranges(
     found: Found, arm: str, others: Sequence[str] = (), of: str = MAIN
 ) -> list[tuple[float, float] | None]:
@@ -178,7 +132,7 @@ def ranges(
     best = zip(*(lowest(found, each, of) for each in dict.fromkeys((arm, *others))), strict=True)
     return [
         good_range(losses, GOOD * min(each))
-        if min(map(_at_most_guessing, losses.values())) < GUESSING / 2
+        if min(map(at_most_guessing, losses.values())) < GUESS / 2  # else it has not learned
         else None
         for losses, each in zip(by_seed(found, arm, of), best, strict=True)
     ]
@@ -205,7 +159,7 @@ def cut_off(found: Found, arm: str, of: str = MAIN) -> bool:
 
 def lowest(found: Found, arm: str, of: str = MAIN) -> list[float]:
     """Return the lowest validation loss of an arm over its rates, by seed."""
-    return [min(map(_at_most_guessing, losses.values())) for losses in by_seed(found, arm, of)]
+    return [min(map(at_most_guessing, losses.values())) for losses in by_seed(found, arm, of)]
 
 
 Pair = tuple[Sequence[float], Sequence[float]]

@@ -17,9 +17,9 @@ GOOD = 0.05
 GUESS = math.log(10)
 """The log loss of guessing one of ten classes."""
 GOOD_TEXT = (
-    f"A rate is good where its mean log loss on the validation digits loses at most {GOOD:.0%} of what the rule's "
-    f"best rate "
-    "gains over guessing; rates are half a decade apart, so that a range is known to that."
+    f"A rate is good where its log loss on the validation digits loses at most {GOOD:.0%} of what the rule's best rate "
+    "gains over guessing; between rates, half a decade apart, the loss is interpolated. Ranges in words are of mean "
+    "losses, ≤ and ≥ where they reach an end of the grid; decades are means of the seeds' own."
 )
 
 
@@ -50,38 +50,82 @@ def by_mean(found: Found, arm: str, of: str = MAIN) -> dict[float, float]:
     return {rate: value if math.isfinite(value) else math.inf for rate, value in sorted(means.items())}
 
 
-def good_decades(found: Found, arm: str, of: str = MAIN) -> list[float]:
-    """Return over how many decades the good rates of an arm reach, one value; nothing of a fixed rate."""
-    ends = good_ends(by_mean(found, arm, of))
-    return [] if ends is None else [math.log10(ends[1] / ends[0])]
+def by_seed(found: Found, arm: str, of: str = MAIN) -> list[dict[float, float]]:
+    """Return the validation loss by rate of every seed of an arm whose rates were all run with every seed."""
+    curve = curve_of(found, arm, of)
+    points = [] if curve is None else sorted(curve.sweep, key=lambda each: each.lr)
+    seeds = len(points[0].values) if points else 0
+    return [{each.lr: each.values[seed] for each in points} for seed in range(seeds)]
 
 
-def good_ends(means: Mapping[float, float]) -> tuple[float, float] | None:
-    """Return the lowest and the highest good rate around the best one; None where there is no rate.
+def good_range(losses: Mapping[float, float], most: float) -> tuple[float, float] | None:
+    r"""Return the ends of the good rates around the best one, as decadic logarithms, between the rates of a grid.
+
+    Between two rates, the loss is taken as a straight line in the logarithm of the rate; one of a failed run, or above
+    that of guessing, counts as that of guessing. None where no rate is good.
+
+    Args:
+        losses: by rate, in rising order.
+        most: the highest loss that is good.
 
     Example:
-        >>> good_ends({0.001: 2.0, 0.01: 1.05, 0.1: 1.0, 1.0: math.inf})
-        (0.01, 0.1)
+        >>> [round(each, 3) for each in good_range({0.01: 0.5, 0.1: 0.2, 1.0: 0.4}, 0.3)]
+        [-1.333, -0.5]
     """
-    rates = [*means]
-    if not rates or math.isinf(min(means.values())):
+    places = [math.log10(rate) for rate in losses]
+    values = [at_most_guessing(each) for each in losses.values()]
+    best = values.index(min(values)) if values else 0
+    if not values or values[best] > most:
         return None
-    best = min(rates, key=lambda rate: means[rate])
-    most = means[best] + GOOD * max(GUESS - means[best], 0.0)
-    low = high = rates.index(best)
-    while low > 0 and means[rates[low - 1]] <= most:
-        low -= 1
-    while high + 1 < len(rates) and means[rates[high + 1]] <= most:
-        high += 1
-    return rates[low], rates[high]
+
+    def end(step: int) -> float:
+        at = best
+        while 0 <= at + step < len(values):
+            if values[at + step] > most:
+                share = (most - values[at]) / (values[at + step] - values[at])
+                return places[at] + share * (places[at + step] - places[at])
+            at += step
+        return places[at]
+
+    return end(-1), end(1)
+
+
+def at_most_guessing(loss: float) -> float:
+    """Return a loss, or that of guessing where it is above or no number."""
+    return min(loss, GUESS) if math.isfinite(loss) else GUESS
+
+
+def good_ends(losses: Mapping[float, float]) -> tuple[float, float] | None:
+    """Return the ends of the good rates of a rule, as decadic logarithms; None where no rate is better than guessing.
+
+    Args:
+        losses: by rate, in rising order.
+
+    Example:
+        >>> low, high = good_ends({0.001: 2.0, 0.01: 1.05, 0.1: 1.0, 1.0: math.inf})
+        >>> round(low, 3), round(high, 3)
+        (-2.016, -0.95)
+    """
+    best = min(map(at_most_guessing, losses.values()), default=GUESS)
+    return good_range(losses, best + GOOD * (GUESS - best)) if best < GUESS else None
+
+
+def good_decades(found: Found, arm: str, of: str = MAIN) -> list[float]:
+    """Return over how many decades the good rates of an arm reach, by seed; nothing of a fixed rate."""
+    ends = [good_ends(losses) for losses in by_seed(found, arm, of)]
+    return [0.0 if each is None else each[1] - each[0] for each in ends]
 
 
 def good_text(found: Found, arm: str, of: str = MAIN) -> str:
-    """Return the good rates of an arm in words."""
-    ends = good_ends(by_mean(found, arm, of))
+    """Return the good rates of an arm in words, by its mean losses."""
+    means = by_mean(found, arm, of)
+    ends = good_ends(means)
     if ends is None:
         return "none"
-    return f"only {ends[0]:.2g}" if ends[0] == ends[1] else f"{ends[0]:.2g} to {ends[1]:.2g}"
+    low, high = (10**each for each in ends)
+    below = "≤ " if low <= min(means) * (1 + 1e-9) else ""
+    above = "≥ " if high >= max(means) * (1 - 1e-9) else ""
+    return f"{below}{low:.2g} to {above}{high:.2g}"
 
 
 def budgeted(found: Found, arm: str, count: int, of: str = MAIN) -> list[float]:
@@ -133,16 +177,6 @@ def expected_lowest(values: Sequence[float], count: int) -> float:
     return (
         sum(value * math.comb(len(found) - place - 1, count - 1) for place, value in enumerate(found)) / ways
     )
-
-
-def ranked(losses: Mapping[str, Sequence[float]]) -> str:
-    """Return names in the order of their mean losses, from the lowest.
-
-    Example:
-        >>> ranked({"a": [2.0], "b": [1.0]})
-        'b < a'
-    """
-    return " < ".join(sorted(losses, key=lambda name: sum(losses[name])))
 
 
 def by_rate(found: Found, names: Sequence[str], of: str = MAIN) -> Drawing:

@@ -10,8 +10,9 @@ from typing import Any
 import polars as pl
 
 from steepest.data.catalog import SOURCES, open_catalog
+from steepest.files import write_with_folder
 from steepest.rng import stream
-from steepest.studies.base.data import StudyData, keep_file, place_of
+from steepest.studies.base.data import StudyData, place_of
 
 
 def kept_table(
@@ -36,7 +37,7 @@ def kept_table(
     if not path.is_file():
         buffer = io.BytesIO()
         frame.write_parquet(buffer)
-        keep_file(path, buffer.getvalue())
+        write_with_folder(path, buffer.getvalue())
     return StudyData(path, source, digest, f"{text}: {len(frame):,} rows", 1, dict(options))
 
 

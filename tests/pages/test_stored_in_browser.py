@@ -1,0 +1,54 @@
+"""Pages of studies in a real browser: they show the stored runs that are nearest to the settings, and say so."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from steepest.pages.page import stored_numbers
+from steepest.pages.shown import minibatch_time
+from tests.pages.visiting import text, visit
+from tests.report.browser import Browser, find_browser
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed"),
+]
+
+
+def test_a_page_shows_the_measured_times(browser: Browser, files: dict[str, Path]) -> None:
+    nets = stored_numbers("step-cost")["measured"]
+    with browser.page(files["step-cost"], width=1280) as page:
+        visit(page, "points=3.5&pass=forward")
+        assert text(page, "#note") == "Shown is the nearest stored run: points 5000."
+        found = page.run("steepest.shown")
+        assert found["count"] == 5000
+        assert found["seconds"] == [each["forward"] for each in nets.values()]
+        visit(page, "points=4.7&axes=linear")
+        both = [
+            a + b for each in nets.values() for a, b in zip(each["forward"], each["backward"], strict=True)
+        ]
+        assert page.run("steepest.shown.seconds.flat()") == pytest.approx(both)
+        assert f"{1e3 * both[-1]:.3g}" in text(page, "#numbers")
+        assert (page.complaints(), page.requests()) == ([], [])
+
+
+def test_every_batch_size_has_a_rate_of_its_own(browser: Browser, files: dict[str, Path]) -> None:
+    found = minibatch_time.by_size()
+    with browser.page(files["minibatch-time"], width=390) as page:
+        times = [
+            each or math.inf
+            for each in page.run("steepest.times.flat().map(each => Number.isFinite(each) ? each : 0)")
+        ]
+        wanted = [minibatch_time.seconds_below(each) for runs in found.values() for each in runs.values()]
+        assert times == pytest.approx(wanted)
+        visit(page, "lr20=-1.3&lr1000=-0.6&seconds=2.5")
+        assert text(page, "#note") == "Shown is the nearest stored run: rate of 1000 0.16."
+        for size, rate in ((20, 0.05), (250, 0.005), (1000, 0.16)):
+            loss = np.mean([minibatch_time.loss_at(each, 2.5) for each in found[size][rate]])
+            assert f"{loss:.3g}" in text(page, "#numbers")
+        visit(page, "x=steps")
+        assert "Loss by steps" in text(page, "#figure-loss")
