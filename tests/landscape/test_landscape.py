@@ -10,7 +10,7 @@ import pytest
 
 import steepest as st
 from steepest.cli import main
-from steepest.errors import OptionError
+from steepest.errors import FolderError, OptionError
 from steepest.landscape import losses as losses_module
 from steepest.landscape.said import barrier
 from steepest.sweep.observer import Observer
@@ -107,3 +107,17 @@ def test_the_published_surfaces(curve, line):
 def test_wrong_options_are_refused(churned, options, match):
     with pytest.raises(OptionError, match=match):
         quiet(churned, **options)
+
+
+def test_data_that_has_changed_since_is_refused(churned, tmp_path):
+    """Its losses, spectra and rows are not those of what the network learned."""
+    table = tmp_path / "t.csv"
+    lines = ["x,y", *(f"{0.1 * each},{each % 7}" for each in range(40))]
+    table.write_text("\n".join(lines) + "\n")
+    text = "--target y --task regression -o sgd(lr=0.1) --epochs 1 --seeds 1 --compile off --baseline none"
+    text += " --model linear"
+    assert main(["compare", str(table), *text.split(), "--out", str(tmp_path / "run")]) == 0
+    quiet(tmp_path / "run", rows=8, points=3)
+    table.write_text("\n".join([*lines[:-1], "3.9,6.5"]) + "\n")
+    with pytest.raises(FolderError, match="not what its networks were trained on"):
+        quiet(tmp_path / "run", rows=8, points=3)

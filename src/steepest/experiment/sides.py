@@ -12,7 +12,6 @@ def side_of(folder: Folder) -> Side:
     """Return what a page with several comparisons needs of one."""
     comparison = load_comparison(folder)
     tree = load_tree(folder.path / "experiment.toml")
-    events = [each for each in folder.journal.read() if each.get("event") == "data"]
     rates = {row.name: row.lr for row in comparison.rows if row.kind == "arm"}
     runs: dict[str, dict[int, SeedScores]] = {}
     taking_part = set(comparison.runs)
@@ -31,6 +30,6 @@ def side_of(folder: Folder) -> Side:
         label=folder.path.as_posix(),
         comparison=comparison,
         experiment=validate_experiment(tree, where="experiment.toml"),
-        fingerprint=str(events[0]["data"]) if events else "",
+        fingerprint=folder.data,
         runs=runs,
     )

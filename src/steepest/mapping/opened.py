@@ -9,7 +9,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.numbers import STANDARD
 from steepest.data.sources.contract import Source
 from steepest.data.variants import ALL, NONE
-from steepest.errors import ModelError, SteepestError
+from steepest.errors import FolderError, ModelError, SteepestError
 from steepest.experiment.data import variant_of
 from steepest.experiment.run import open_data
 from steepest.files import reachable
@@ -17,7 +17,7 @@ from steepest.models import ModelBuilder
 from steepest.prediction.about import BASELINE
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import load_tree, validate_experiment
-from steepest.record.store import Folder
+from steepest.record.store import Folder, command
 
 
 @dataclass(frozen=True)
@@ -70,9 +70,28 @@ def opened(
         )
     try:
         path = run / "experiment.toml"
-        return OpenedNetwork(run, loaded, open_data(validate_experiment(load_tree(path), where=str(path))))
+        source = open_data(validate_experiment(load_tree(path), where=str(path)))
+        _check_unchanged(run, source)
     except SteepestError as error:
         return OpenedNetwork(run, loaded, error)
+    return OpenedNetwork(run, loaded, source)
+
+
+def _check_unchanged(run: Path, source: Source) -> None:
+    """Complain about data that is not what a comparison was begun with.
+
+    Raises:
+        FolderError: it is not.
+    """
+    known = Folder(run).data
+    if not known or source.make(0)[0].fingerprint == known:
+        return
+    name = run.as_posix()
+    raise FolderError(
+        f"the data of {name!r} is not what its networks were trained on: the file has changed since",
+        hint="bring the old file back, or compare on the new one: "
+        f"`{command('compare', run / 'experiment.toml', '--out', f'{name}-again')}`.",
+    )
 
 
 def dataset_of(model: TrainedModel, source: Source) -> Dataset:

@@ -154,6 +154,11 @@ class Folder:
             self.journal.append({"event": "data", "format": FORMAT, "data": data, "name": name, "at": at})
 
     @property
+    def data(self) -> str:
+        """The fingerprint of the data that the folder belongs to; empty before it has begun."""
+        return next((str(each["data"]) for each in self.journal.read() if each.get("event") == "data"), "")
+
+    @property
     def home(self) -> Path | None:
         """The working directory in which the folder was begun, which relative paths are relative to, if known."""
         found = next((each.get("at") for each in self.journal.read() if each.get("event") == "data"), None)
