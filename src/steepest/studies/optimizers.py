@@ -106,7 +106,7 @@ class Optimizers(LectureStudy):
         """Return the published rates, tuned ones, and linear models on sparse and on dense features."""
         del data
         options = lecture_protocol(size, (3, 4, 5), epochs=by_size(size, 10, 3, 10))
-        tuning = {**options, "full_rates": by_size(size, 1, 1, 2), "scan_rates": by_size(size, 5, 5, 7)}
+        tuning = {**options, "full_rates": by_size(size, 1, 2, 2), "scan_rates": by_size(size, 5, 5, 7)}
         nets = {"": net_text(SHALLOW), NORMED: net_text(SHALLOW, norm=True)}
         stride = by_size(size, 1, PATCH, PATCH)
         watching = [f"{MODULE}:FittedAtEnd"]
