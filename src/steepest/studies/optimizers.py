@@ -267,7 +267,16 @@ def _drawing(found: Found) -> Drawing:
             for of in ways
         ]
         y, low, high = ([each[i] for each in at] for i in range(3))
-        lines.append(FigureLine(name=name, x=[float(i) for i in range(len(ways))], y=y, low=low, high=high))
+        lines.append(
+            FigureLine(
+                name=name,
+                x=[float(i) for i in range(len(ways))],
+                y=y,
+                low=low,
+                high=high,
+                joined=False,
+            )
+        )
     return Drawing(
         title="Loss on new images",
         x="",
