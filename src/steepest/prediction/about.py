@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from steepest.components import grammar
+from steepest.components.prefixes import prefix_of
 from steepest.components.references import not_unasked
 from steepest.data.dataset import InputField, Shape, TargetScale
 from steepest.data.sources.rows import DAMAGE
@@ -47,7 +48,10 @@ def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> 
         ModelError: the user's own model is needed and is not given, or one is given and is not needed.
     """
     baseline = built_from.startswith(BASELINE)
-    own = not baseline and (built_from.startswith(CALLABLE) or grammar.parse(built_from).is_reference)
+    named = grammar.parse(built_from) if not baseline and not built_from.startswith(CALLABLE) else None
+    own = built_from.startswith(CALLABLE) or (
+        named is not None and named.is_reference and not prefix_of(named.name)
+    )
     if own and given is None:
         reference = built_from.removeprefix(CALLABLE)
         named = reference == built_from

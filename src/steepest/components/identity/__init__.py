@@ -24,6 +24,7 @@ from steepest.components.identity.files import elsewhere_from
 from steepest.components.identity.installed import is_installed_class
 from steepest.components.identity.source import UnknownError, digest_of
 from steepest.components.identity.walk import Walk, digest
+from steepest.components.prefixes import prefix_of
 from steepest.components.references import file_of, is_installed, load_reference, modules_of, root_of
 
 
@@ -51,6 +52,8 @@ def of_reference(name: str) -> Code:
     Raises:
         OptionError: there is no such thing.
     """
+    if prefix_of(name):  # a library's own, by its name
+        return Code(name)
     load_reference(name)
     where, _, attribute = name.rpartition(":")
     if where.partition(".")[0] == "steepest":
