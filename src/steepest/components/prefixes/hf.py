@@ -54,7 +54,7 @@ class Causal(nn.Module):
         return self.net(input_ids=tokens, use_cache=False).logits[..., : self.pieces]
 
 
-class Folder:
+class CausalFolder:
     """Builds the model in a folder for data of a shape."""
 
     def __init__(self, path: str) -> None:
@@ -74,7 +74,7 @@ class Folder:
         return Causal(shape, Path(self.path).expanduser())
 
 
-def find(path: str) -> Folder:
+def find(path: str) -> CausalFolder:
     """Return what builds the model in a folder.
 
     Raises:
@@ -106,7 +106,7 @@ def find(path: str) -> Folder:
             f"the weights in {path!r} {what}",
             hint="give the folder with model.safetensors; nothing here opens pickles.",
         )
-    return Folder(path)
+    return CausalFolder(path)
 
 
 def _config(folder: Path) -> dict[str, Any]:
