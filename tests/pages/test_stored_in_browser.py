@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from steepest.pages.page import stored_numbers
-from steepest.pages.shown import minibatch_time
-from tests.pages.visiting import text, visit
+from steepest.pages.shown import compare_optimizers, minibatch_time
+from tests.pages.visiting import DRAWN, text, visit
 from tests.report.browser import Browser, find_browser
 
 pytestmark = [
@@ -52,3 +52,22 @@ def test_every_batch_size_has_a_rate_of_its_own(browser: Browser, files: dict[st
             assert f"{loss:.3g}" in text(page, "#numbers")
         visit(page, "x=steps")
         assert "Loss by steps" in text(page, "#figure-loss")
+
+
+def test_every_rule_has_its_best_rate(browser: Browser, files: dict[str, Path]) -> None:
+    found = compare_optimizers.by_batch()
+    with browser.page(files["compare-optimizers"], width=1280) as page:
+        visit(page, "rates=best&batch=150&steps=500")
+        assert text(page, "#note") == "Shown is the nearest stored run: batch size 100."
+        places = page.run("steepest.shown.places")
+        best = compare_optimizers.best(found[100], 500)
+        rates = [compare_optimizers.GRID[place] for place in places]
+        assert rates == pytest.approx([rate for rate, _ in best.values()])
+        for _, loss in best.values():
+            assert f"{loss:.3g}" in text(page, "#numbers")
+        page.run("document.getElementById('control-lr').value = -4")
+        page.run("document.getElementById('control-lr').dispatchEvent(new Event('input'))")
+        page.run(DRAWN)
+        assert page.run("[steepest.page.state.rates, steepest.page.state.lr]") == ["one", -4]
+        at = compare_optimizers.after(found[100], "RMSprop", 500)
+        assert f"{at[1e-4]:.3g}" in text(page, "#numbers")

@@ -38,7 +38,7 @@ COMPONENTS = {
     "compare-optimizers": {
         "object": "CompareOptimizers",
         "what": "is RMSprop best, or only at this rate?",
-        "minutes": {"quick": 0.5, "default": 4.0, "full": 10.0},
+        "minutes": {"quick": 0.5, "default": 5.0, "full": 10.0},
         "tflop": {"quick": 0.2, "default": 2.0, "full": 10.0},
         "yours": "compare data.csv --target y -o sgd,momentum,rmsprop --sweep",
     }

@@ -119,15 +119,15 @@ steepest.begin = () => {
   }
   document.getElementById("reset").addEventListener("click", () => set(Object.fromEntries(content.controls.map((each) => [each.name, each.default]))));
 
-  function read() {
+  function read(hash) {
     const found = {};
-    for (const part of window.location.hash.slice(1).split("&")) {
+    for (const part of hash.slice(1).split("&")) {
       const [name, text = ""] = part.split("=");
       try { if (byName.has(name)) found[name] = decodeURIComponent(text); } catch { /* a broken address */ }
     }
     return found;
   }
-  window.addEventListener("hashchange", () => set({ ...Object.fromEntries(content.controls.map((each) => [each.name, each.default])), ...read() }));
+  window.addEventListener("hashchange", (event) => set({ ...Object.fromEntries(content.controls.map((each) => [each.name, each.default])), ...read(new URL(event.newURL).hash) }));
 
   content.exercises.forEach((exercise, i) => {
     const form = document.getElementById(`exercise-${i}`), answer = form.querySelector(".answer");
@@ -169,7 +169,7 @@ steepest.begin = () => {
 
   const view = steepest.view(page);
   steepest.page = page;
-  set(read());
+  set(read(window.location.hash));
   window.cancelAnimationFrame(asked);
   draw();
   root.dataset.ready = "yes";
