@@ -63,8 +63,10 @@ def test_every_rule_has_its_best_rate(browser: Browser, files: dict[str, Path]) 
         best = compare_optimizers.best(found[100], 500)
         rates = [compare_optimizers.GRID[place] for place in places]
         assert rates == pytest.approx([rate for rate, _ in best.values()], rel=1e-3)
-        for _, loss in best.values():
-            assert f"{loss:.3g}" in text(page, "#numbers")
+        ends = page.run("steepest.shown.ends")
+        shown = [each[place] for each, place in zip(ends, places, strict=True)]
+        assert shown == pytest.approx([loss for _, loss in best.values()])
+        assert all(page.run(f"steepest.number({each!r}, 3)") in text(page, "#numbers") for each in shown)
         page.run("document.getElementById('control-lr').value = -4")
         page.run("document.getElementById('control-lr').dispatchEvent(new Event('input'))")
         page.run(DRAWN)
