@@ -8,11 +8,14 @@ from steepest.api import Plan, Result
 from steepest.components.held import holding
 from steepest.components.references import looking
 from steepest.errors import FolderError
-from steepest.experiment.again import Length, refit_experiment
+from steepest.experiment.again import Length, is_one_run, refit_experiment
+from steepest.experiment.folder import check_unchanged
 from steepest.experiment.run import open_data
 from steepest.prediction.about import read_about
+from steepest.recipe import load_tree, validate_experiment
 from steepest.record.arms import arm_model, find_arm
 from steepest.record.store import Folder
+from steepest.report.words import listed
 from steepest.sweep.observer import Observer
 from steepest.wording import counted
 
@@ -40,7 +43,7 @@ def refit(
         observer: receives the progress (default: a progress bar on the terminal).
 
     Raises:
-        FolderError: the comparison is not finished, or ``out`` holds another one.
+        FolderError: the comparison is not finished, its data has changed since, or ``out`` holds another one.
         OptionError: the arm is not known, or was not trained on all training rows with true labels.
         ModelError: no network of the arm is kept.
     """
@@ -55,19 +58,31 @@ def refit(
         for each in opened.records()
         if each.key.phase == "final" and f"{each.key.recipe}-{each.key.seed}" in runs
     ]
-    length = Length.of(finals)
+    length = Length.of(finals) if is_one_run(about) else None
     target = Path(out) if out is not None else opened.path.with_name(f"{opened.path.name}-refit")
     if target.resolve() == opened.path.resolve():
         raise FolderError(f"{str(target)!r} is the comparison itself", hint="give --out another folder.")
-    experiment = refit_experiment(opened, about, length, name=target.name, tested_too=test_rows)
-    if observer is not None:
-        of = (
-            f"the median best epoch of {counted(length.runs, 'run')}"
-            if length.share < 1
-            else "as in the comparison"
-        )
-        observer.say(f"refit  {entry.title}: {counted(length.epochs, 'epoch')}, {of}")
+    advised = result.comparison.recommended
+    path = opened.path / "experiment.toml"
     with looking(opened.sources_of, before=opened.home), holding():
+        check_unchanged(opened, open_data(validate_experiment(load_tree(path), where=str(path))))
+        experiment, left_out = refit_experiment(opened, about, length, name=target.name, tested_too=test_rows)
+        if observer is not None:
+            observer.say(f"refit  {entry.title}: {_length_text(length)}")
+            if left_out:
+                observer.say(f"       without {listed(left_out)}: no rows are held out to stop by")
+            if arm is None and result.comparison.saved_model != "model":
+                observer.say(
+                    f"warning: the comparison recommends the baseline {advised!r}, "
+                    f"in {opened.recommended.as_posix()}; refit trains its best network"
+                )
         source = open_data(experiment)
         plan = Plan(source, experiment.model_copy(update={"data": source.options}))
         return plan.run(target, observer=observer)
+
+
+def _length_text(length: Length | None) -> str:
+    if length is None:
+        return "as long as in the comparison"
+    of = f"the median best epoch of {counted(length.runs, 'run')}"
+    return f"{counted(length.epochs, 'epoch')}, {of if length.share < 1 else 'as in the comparison'}"

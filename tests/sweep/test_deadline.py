@@ -55,7 +55,7 @@ def five(*texts: str, **options: Any) -> Setup:
 
 
 def test_parts_have_all_arms_with_the_same_seeds_before_any_arm_is_missing() -> None:
-    found = [(len(each.arms), len(each.seeds), each.controls) for each in parts(five())]
+    found = [(len(each.arms), len(each.seeds), each.has_references) for each in parts(five())]
     assert found == [
         (2, 5, True), (2, 5, False), (2, 4, False), (2, 3, False), (2, 2, False), (2, 1, False), (1, 1, False),
     ]  # fmt: skip

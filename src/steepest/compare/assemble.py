@@ -15,7 +15,17 @@ from steepest.compare.evidence import Evidence, estimate_of, mean_of, trials_of
 from steepest.compare.folds import corrected_t
 from steepest.compare.intervals import t_interval
 from steepest.compare.ranges import within
-from steepest.compare.result import Band, Kind, Metric, RateCurve, RateEstimate, Reported, Row
+from steepest.compare.result import (
+    AS_COMPARED,
+    NOT_TUNED,
+    Band,
+    Kind,
+    Metric,
+    RateCurve,
+    RateEstimate,
+    Reported,
+    Row,
+)
 from steepest.compare.watching import ArmWatched, Spread, Watching, calibrated_arm, watched_arm
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
@@ -68,7 +78,7 @@ def arm_row(evidence: Evidence, arm: PlannedArm, kind: Kind, times: Timings) -> 
     if curve and _at_edge(curve):
         flags.append("best rate at the edge of the grid")
     if not arm.tuned and kind == "arm":
-        flags.append("not tuned")
+        flags.append(AS_COMPARED if setup.refit else NOT_TUNED)
     if stopped:
         flags.append(f"stopped early {stopped} of {len(records)}")
     default = arm.rule.with_lr(arm.rule.default_rate)

@@ -120,7 +120,7 @@ class Evidence:
         """The runs of the winner's controls."""
         arm = self.winner
         return {
-            "default": defaults(self.setup, arm) if arm.tuned and self.setup.controls else [],
+            "default": defaults(self.setup, arm) if arm.tuned and self.setup.has_references else [],
             "constant": constants(self.setup, arm, self.chosen[arm.id]),
         }
 

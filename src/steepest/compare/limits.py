@@ -152,7 +152,7 @@ def mistuned(evidence: Evidence, arm: PlannedArm) -> str:
     Its tuning failed if more of the tuned runs failed, or if the mean over the seeds is better and its paired 95 %
     interval excludes zero. It is doubted where the default is better with every seed and by more than 1 %.
     """
-    if not arm.tuned or not evidence.setup.controls:
+    if not arm.tuned or not evidence.setup.has_references:
         return ""
     tuned, default = evidence.final(arm), evidence.default(arm)
     failed = sum(each.failed for each in tuned), sum(each.failed for each in default)

@@ -100,6 +100,11 @@ class Row(Frozen):
     cut: str = ""
     chosen_by: float | None = None
 
+    @property
+    def untuned(self) -> str:
+        """What is said of a rate that was not tuned here; nothing of one that was."""
+        return "" if self.tuned else AS_COMPARED if AS_COMPARED in self.flags else NOT_TUNED
+
     @model_validator(mode="before")
     @classmethod
     def _earlier_kind(cls, given: Any) -> Any:
@@ -133,6 +138,8 @@ SPREADS = ("seed", "seed and test set")
 """The effects that are no difference between two decisions."""
 
 
+NOT_TUNED, AS_COMPARED = "not tuned", "as in the comparison"
+"""What is said of an arm whose rate was not tuned here; the second where it was chosen by an earlier comparison."""
 TOO_SHORT = "the runs are too short"
 """Why nothing is said of what was compared, whatever its difference is."""
 

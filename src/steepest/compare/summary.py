@@ -149,7 +149,7 @@ def summarize(
     metrics = shown_metrics(evidence.metrics)
     metric = metrics[0]
     winner = evidence.winner
-    arms, has_default = evidence.setup.arms, evidence.setup.controls
+    arms, has_default = evidence.setup.arms, evidence.setup.has_references
 
     def row_of(arm: PlannedArm, kind: Kind) -> Row:
         return arm_row(evidence, arm, kind, plan.cells[arm.cell].timings)

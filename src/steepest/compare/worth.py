@@ -47,7 +47,7 @@ def effects(
     compared = {each.second: each for each in (*rivals, *against)}
     standard = evidence.default(arm)
     gained = sign * (mean_of([evidence.value(r) for r in standard]) - mine)
-    if arm.tuned and evidence.setup.controls:
+    if arm.tuned and evidence.setup.has_references:
         default = arm.rule.default_rate
         chosen = float(evidence.chosen[arm.id].hyper.lr)
         more = arm.method.beside_rate(evidence.chosen[arm.id])

@@ -15,6 +15,7 @@ from steepest.recipe import CALLABLE, ArmOptions, Experiment, load_tree, validat
 from steepest.record.schema import Record
 from steepest.record.store import Folder
 from steepest.regularizers import NONE, read_regularizers
+from steepest.train.callback import read_callback
 
 PLAIN = "train"
 """The procedure of one run."""
@@ -85,7 +86,7 @@ class Length:
 
     Attributes:
         epochs: the length in epochs: the median over runs of those after which the validation rows were best.
-        share: that as a share of the runs' length.
+        share: the median over runs of the share of their planned length that was used up there, by which schedules go.
         runs: how many runs it is of.
     """
 
@@ -105,8 +106,8 @@ class Length:
             >>> curve = [CurvePoint(step=10 * i, epoch=2.0 * i, seconds=0, gradients=0, train_loss=0, validation={})
             ...          for i in range(5)]
             >>> key = RunKey(name="adam", recipe="a", seed=0, phase="final")
-            >>> Length.of([Record(key=key, lr=0.1, steps=40, outcome="finished", curve=curve, best_step=30)])
-            Length(epochs=6.0, share=0.75, runs=1)
+            >>> Length.of([Record(key=key, lr=0.1, steps=120, outcome="stopped early", curve=curve, best_step=30)])
+            Length(epochs=6.0, share=0.25, runs=1)
         """
         found = [each for each in records if not each.failed and each.best_step and each.curve]
         if not found:
@@ -115,23 +116,35 @@ class Length:
                 hint="choose another arm.",
             )
         best = statistics.median(_epoch(each, each.best_step) for each in found)
-        whole = statistics.median(each.curve[-1].epoch for each in found)
-        return cls(round(best, 4), min(1.0, round(best / whole, 4)), len(found))
+        share = statistics.median(_share(each) for each in found)
+        return cls(round(best, 4), min(1.0, round(share, 4)), len(found))
 
 
 def _epoch(record: Record, step: int) -> float:
     return min(record.curve, key=lambda point: abs(point.step - step)).epoch
 
 
+def _share(record: Record) -> float:
+    """Return how much of its planned length a run had used up at its best step."""
+    return record.best_step / record.steps if record.best_share is None else record.best_share
+
+
+def is_one_run(about: About) -> bool:
+    """Return whether a network was trained by one run, and not by a procedure of several."""
+    return (about.trained["factors"].get("procedure") or PLAIN) == PLAIN
+
+
 def refit_experiment(
-    folder: Folder, about: About, length: Length, *, name: str, tested_too: bool = False
-) -> Experiment:
-    """Return the experiment that trains a network of a comparison anew on more rows.
+    folder: Folder, about: About, length: Length | None, *, name: str, tested_too: bool = False
+) -> tuple[Experiment, list[str]]:
+    """Return the experiment that trains a network of a comparison anew on more rows, and what it leaves out.
+
+    That is what ends runs: there are no validation rows left to stop by, and the length is known.
 
     Args:
         folder: of the comparison.
         about: the network.
-        length: how long it is trained.
+        length: how long it is trained; None for the full length of a procedure of several runs.
         name: what the experiment is called.
         tested_too: whether the test rows are trained on, too.
 
@@ -141,24 +154,33 @@ def refit_experiment(
     trained = about.trained
     arm = arm_as_trained(about, trained["factors"].get("procedure") or PLAIN, str(trained["arm"]))
     _check(arm, folder.path)
-    kept = [each for each in read_regularizers(arm["regularizer"]) if "length" not in each.places]
+    regularizers = read_regularizers(arm["regularizer"])
+    kept = [each for each in regularizers if "length" not in each.places]
     arm["regularizer"] = " + ".join(map(str, kept)) or NONE
-    whole = arm["procedure"] != PLAIN
-    if not whole and length.share < 1 and arm["schedule"] != "constant":
+    if length is not None and length.share < 1 and arm["schedule"] != "constant":
         arm["schedule"] = f"beginning({arm['schedule']}, share={length.share})"
-    split = str(load_tree(str(folder.path / "experiment.toml"))["data"].get("split", "auto"))
+    tree = load_tree(str(folder.path / "experiment.toml"))
+    options = tree.get("protocol", {})
+    callbacks = list(options.get("callbacks", ()))
+    watching = [each for each in callbacks if ":" in each and read_callback(each).only_watches]
+    left_out = [str(each) for each in regularizers if each not in kept]
+    left_out += [f"the callback {each}" for each in callbacks if each not in watching]
+    if length is not None and options.get("max_seconds") is not None:
+        left_out.append(f"--max-seconds {options['max_seconds']:g}")
+    split = str(tree["data"].get("split", "auto"))
     if not SplitRule.parse(split).held_out:
         raise OptionError(
             f"the networks of {folder.path.as_posix()!r} were trained on all rows already (--split {split})",
             hint="predict with them.",
         )
-    return experiment_again(
+    experiment = experiment_again(
         folder.path,
         [arm],
         name,
         data={"split": f"{REFIT_ALL if tested_too else REFIT}:{split}"},
         protocol={
-            **({} if whole else {"epochs": length.epochs}),
+            **({} if length is None else {"epochs": length.epochs, "max_seconds": None}),
+            "callbacks": watching,
             "seed": about.trained["seed"],
             "seeds": 1,
             "baseline": ["none"],
@@ -166,6 +188,7 @@ def refit_experiment(
             "controls": False,
         },
     )
+    return experiment, left_out
 
 
 def _check(arm: Mapping[str, Any], path: Path) -> None:

@@ -15,6 +15,7 @@ from steepest.compare.result import Comparison
 from steepest.data.catalog import is_name
 from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
+from steepest.data.sources.contract import Source
 from steepest.errors import FolderError
 from steepest.experiment.cells import TimedCell
 from steepest.experiment.devices import device_is_there
@@ -62,10 +63,7 @@ def check_folder(
             )
         return None
     began = validate_experiment(load_tree(path), where=str(path))
-    known = next(
-        (e.get("data") for e in folder.journal.read() if e.get("event") == "data"), dataset.fingerprint
-    )
-    if known != dataset.fingerprint:
+    if _has_other_data(folder, dataset):
         raise FolderError(
             f"{folder.path.as_posix()!r} was started with other data: {_changed(began.data, experiment.data)}",
             hint="restore the original data, or use another --out folder.",
@@ -91,6 +89,31 @@ def check_folder(
                 hint=f"leave {flag_of(option)} out, or give --out another folder.",
             )
     return began.plan
+
+
+def check_unchanged(folder: Folder, source: Source) -> None:
+    """Complain about data that is not what a comparison was begun with.
+
+    Args:
+        folder: of the comparison.
+        source: its data, opened by the options in its file.
+
+    Raises:
+        FolderError: the data has changed.
+    """
+    if not _has_other_data(folder, source.make(0)[0]):
+        return
+    name = folder.path.as_posix()
+    raise FolderError(
+        f"the data of {name!r} is not what its networks were trained on: the file has changed since",
+        hint="bring the old file back, or compare on the new one: "
+        f"`{command('compare', folder.path / 'experiment.toml', '--out', f'{name}-again')}`.",
+    )
+
+
+def _has_other_data(folder: Folder, dataset: Dataset) -> bool:
+    """Return whether a folder was begun with other data."""
+    return folder.data not in ("", dataset.fingerprint)
 
 
 def _check_plan(plan: ExecutionPlan, folder: Folder) -> None:

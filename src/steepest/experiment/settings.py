@@ -223,6 +223,7 @@ class Settings:
             sweep=protocol.sweep,
             by_gradients=protocol.equal == "gradients",
             by_seed=protocol.minutes is not None,
+            refit=self.datasets.source.options.split_rule.refits is not None,
         )
 
 

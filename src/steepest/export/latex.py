@@ -155,7 +155,7 @@ def _head(metric: Metric) -> str:
 
 def _name(row: Row, shown: str) -> str:
     notes = [] if row.outcome == "finished" else [row.outcome]
-    notes += ["not tuned"] if row.kind == "arm" and not row.tuned else []
+    notes += [row.untuned] if row.kind == "arm" and row.untuned else []
     name = tex.escape(show.shorten(show.printable(shown), 60))
     return f"{name} ({', '.join(map(tex.escape, notes))})" if notes else name
 

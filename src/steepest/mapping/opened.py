@@ -9,15 +9,16 @@ from steepest.data.dataset import Dataset
 from steepest.data.numbers import STANDARD
 from steepest.data.sources.contract import Source
 from steepest.data.variants import ALL, NONE
-from steepest.errors import FolderError, ModelError, SteepestError
+from steepest.errors import ModelError, SteepestError
 from steepest.experiment.data import variant_of
+from steepest.experiment.folder import check_unchanged
 from steepest.experiment.run import open_data
 from steepest.files import reachable
 from steepest.models import ModelBuilder
 from steepest.prediction.about import BASELINE
 from steepest.prediction.model import TrainedModel
 from steepest.recipe import load_tree, validate_experiment
-from steepest.record.store import Folder, command
+from steepest.record.store import Folder
 
 
 @dataclass(frozen=True)
@@ -71,27 +72,10 @@ def opened(
     try:
         path = run / "experiment.toml"
         source = open_data(validate_experiment(load_tree(path), where=str(path)))
-        _check_unchanged(run, source)
+        check_unchanged(Folder(run), source)
     except SteepestError as error:
         return OpenedNetwork(run, loaded, error)
     return OpenedNetwork(run, loaded, source)
-
-
-def _check_unchanged(run: Path, source: Source) -> None:
-    """Complain about data that is not what a comparison was begun with.
-
-    Raises:
-        FolderError: it is not.
-    """
-    known = Folder(run).data
-    if not known or source.make(0)[0].fingerprint == known:
-        return
-    name = run.as_posix()
-    raise FolderError(
-        f"the data of {name!r} is not what its networks were trained on: the file has changed since",
-        hint="bring the old file back, or compare on the new one: "
-        f"`{command('compare', run / 'experiment.toml', '--out', f'{name}-again')}`.",
-    )
 
 
 def dataset_of(model: TrainedModel, source: Source) -> Dataset:

@@ -161,6 +161,8 @@ class Record(Frozen):
         outcome: how it ended; ``reason`` says why if it did not finish, with the step and the likely cause.
         curve: evaluations, first at step 0, last at the end.
         best_step: the step whose validation metric was best; those weights are the run's weights.
+        best_share: how much of the planned length was used up there: of the steps, or of the gradients where those are
+            what counts; None in records of earlier versions.
         best: validation metrics at the best step.
         last: validation metrics at the end.
         test: test metrics with the best-validation weights; empty except for final, default and constant.
@@ -194,6 +196,7 @@ class Record(Frozen):
     reason: str = ""
     curve: list[CurvePoint] = Field(default_factory=list)
     best_step: int = 0
+    best_share: float | None = None
     best: dict[str, float] = Field(default_factory=dict)
     last: dict[str, float] = Field(default_factory=dict)
     test: dict[str, float] = Field(default_factory=dict)

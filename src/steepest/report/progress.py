@@ -63,7 +63,7 @@ def plan_text(setup: Setup, history: History, together: int = 1) -> str:
     seeds = counted(len(setup.seeds), "seed")
     seeds = f"{counted(max(scans.values()), 'rate')} × {seeds}" if setup.sweep and scans else seeds
     parts.append(seeds if setup.folds == 1 else f"{setup.folds} test sets × {seeds}")
-    if setup.controls:
+    if setup.has_references:
         parts.append(f"{len(setup.seeds) * setup.folds} at default")
     text = f"{arms_text(setup)} × ({' + '.join(parts)})"
     if tuned and len(tuned) < len(setup.arms):
@@ -193,6 +193,6 @@ def left_out(whole: Setup, part: Setup) -> list[str]:
         lacking.append(f"{'arm' if len(names) == 1 else 'arms'} {listed(names)}")
     if seeds := [str(each) for each in whole.seeds[len(part.seeds) :]]:
         lacking.append(f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)} of all arms")
-    if whole.controls and not part.controls:
+    if whole.has_references and not part.has_references:
         lacking.append("the runs at library defaults and without a schedule")
     return lacking

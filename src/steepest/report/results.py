@@ -244,7 +244,7 @@ def _groups(
     def line(row: Row) -> ResultsLine:
         shown, levels = names.of(row)
         badges = [] if row.outcome == "finished" else [row.outcome]
-        badges += ["not tuned"] if row.kind == "arm" and not row.tuned else []
+        badges += [row.untuned] if row.kind == "arm" and row.untuned else []
         return ResultsLine(
             name=row.name,
             kind=row.kind,

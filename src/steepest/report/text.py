@@ -223,8 +223,8 @@ def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: bool) -> s
     lines = wrapped(show.shorten(show.printable(row.name), _MOST), width)
     if levels is not None and row.kind == "arm":
         lines = list(levels.lines.get(row.name, lines))
-    if row.kind == "arm" and not row.tuned:
-        lines.append("not tuned")
+    if row.kind == "arm" and row.untuned:
+        lines.append(row.untuned)
     lines += [flag for flag in (TUNING_FAILED, TUNING_DOUBTED, OUT_OF_TIME) if flag in row.flags]
     lines += [row.cut] if row.cut else []
     if row.outcome != "finished":

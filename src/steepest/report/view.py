@@ -348,7 +348,7 @@ def _note(row: Row) -> str:
     if row.kind == "baseline":
         return show.seconds(row.train_seconds)
     parts = [f"rate {show.rate(row.lr)}"] if row.lr is not None and "lr=" not in row.name else []
-    parts += [] if row.tuned else ["not tuned"]
+    parts += [row.untuned] if row.untuned else []
     return ", ".join(parts)
 
 

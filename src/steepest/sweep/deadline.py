@@ -27,10 +27,10 @@ def parts(setup: Setup) -> Iterator[Setup]:
     """
     yield setup
     seeds = len(setup.seeds)
-    for count in range(seeds if setup.controls else seeds - 1, 0, -1):
-        yield replace(setup, seeds=setup.seeds[:count], no_controls=True)
+    for count in range(seeds if setup.has_references else seeds - 1, 0, -1):
+        yield replace(setup, seeds=setup.seeds[:count], only_arms=True)
     for count in range(len(setup.arms) - 1, 0, -1):
-        yield replace(setup, arms=setup.arms[:count], seeds=setup.seeds[:1], no_controls=True)
+        yield replace(setup, arms=setup.arms[:count], seeds=setup.seeds[:1], only_arms=True)
 
 
 def largest_part(setup: Setup, cells: Cells, history: History, seconds: float) -> Setup | None:

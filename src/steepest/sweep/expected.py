@@ -55,7 +55,7 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
 
     full_length = {arm.id: setup.full(arm, arm.rule).expected_steps for arm in setup.stages}
     reported = len(setup.seeds) * setup.folds
-    phases: tuple[Phase, ...] = ("final", "default") if setup.controls else ("final",)
+    phases: tuple[Phase, ...] = ("final", "default") if setup.has_references else ("final",)
     chosen = chosen_rules(setup, history)
     for arm in setup.stages:
         found = tuning(setup, arm, history)
@@ -91,7 +91,7 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
 
 def has_constants(setup: Setup) -> bool:
     """Return whether the winner also runs without its schedule."""
-    return setup.controls and setup.arms[0].recipe.schedule != "constant"
+    return setup.has_references and setup.arms[0].recipe.schedule != "constant"
 
 
 def _last_done(setup: Setup, history: History) -> bool:

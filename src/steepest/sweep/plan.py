@@ -57,7 +57,8 @@ class Setup:
         by_seed: whether the reported runs of all arms with one seed come before those with the next, and those at
             library defaults last, so that all arms have the same seeds whenever time is up; else those of one arm come
             before those of the next.
-        no_controls: whether the runs at library defaults and without a schedule are left out.
+        only_arms: whether the runs at library defaults and without a schedule are left out.
+        refit: whether the arm is that of a finished comparison, trained once more on all rows, which is the only run.
     """
 
     arms: tuple[PlannedArm, ...]
@@ -71,7 +72,8 @@ class Setup:
     sweep: bool = False
     by_gradients: bool = False
     by_seed: bool = False
-    no_controls: bool = False
+    only_arms: bool = False
+    refit: bool = False
 
     @property
     def tuning_seed(self) -> int:
@@ -104,9 +106,9 @@ class Setup:
         return run.key.phase == "final" and first
 
     @property
-    def controls(self) -> bool:
+    def has_references(self) -> bool:
         """Whether the library's defaults, and the winner without a schedule, run beside the arms."""
-        if self.no_controls:
+        if self.only_arms or self.refit:
             return False
         return set(self.differing) <= {"optimizer"} and not any(arm.parent for arm in self.arms)
 
@@ -313,7 +315,7 @@ def sweeps(setup: Setup, arm: PlannedArm, found: Tuning, chosen: Chosen) -> list
 
 def defaults(setup: Setup, arm: PlannedArm) -> list[PlannedRun]:
     """Return the runs of ``arm`` at its library's default rate, one for each seed; none if more than that differs."""
-    if not setup.controls:
+    if not setup.has_references:
         return []
     rule = arm.rule.with_lr(arm.rule.default_rate)
     return [
@@ -325,7 +327,7 @@ def defaults(setup: Setup, arm: PlannedArm) -> list[PlannedRun]:
 
 def constants(setup: Setup, arm: PlannedArm, rule: MethodSpec[Any]) -> list[PlannedRun]:
     """Return the runs of the winner without a schedule, one for each seed; none if there was no schedule."""
-    if not setup.controls or arm.recipe.schedule == "constant":
+    if not setup.has_references or arm.recipe.schedule == "constant":
         return []
     return [
         setup.make(arm, rule, "constant", seed, fold=fold, schedule="constant")

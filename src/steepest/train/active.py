@@ -423,7 +423,8 @@ class ActiveRun:
     def _record(self) -> Record:
         curve, best_step = self.curve, self._best_step
         done = self.outcome == "finished" or self.out_of_time
-        kept = self._kept_step
+        kept = next(point for point in curve if point.step == self._kept_step)
+        used = kept.step if self.recipe.gradients is None else kept.gradients
         return Record(
             key=self.key,
             lr=self.method.lr,
@@ -432,8 +433,9 @@ class ActiveRun:
             reason=self.reason,
             out_of_time=self.out_of_time,
             curve=curve,
-            best_step=kept,
-            best=next(point.validation for point in curve if point.step == kept),
+            best_step=kept.step,
+            best_share=min(1.0, used / self.recipe.length),
+            best=kept.validation,
             last=curve[-1].validation,
             gradients=self.gradients,
             products=self._products,
