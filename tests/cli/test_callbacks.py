@@ -156,3 +156,30 @@ def test_what_is_no_callback_is_refused(churn_csv, tmp_path, steepest, monkeypat
 def test_two_of_the_same_class_are_two(churn_csv, tmp_path) -> None:
     made = compared(churn_csv, tmp_path / "x", Target(0.1), Target(10)).made
     assert {each.outcome for each in made} == {"stopped early"}
+
+
+def test_another_code_of_a_watching_callback_is_said(churn_csv, tmp_path, steepest) -> None:
+    """Finished runs are not made again, so that an arm would have numbers of both without a word."""
+    file = tmp_path / "watches.py"
+    code = """
+import steepest as st
+
+
+class Watch(st.Callback):
+    only_watches = by_run = True
+
+    def at_end(self, view):
+        view.log("seen", 1.0)
+"""
+    command = ["compare", churn_csv, "--target", "churned", "-o", "adam(lr=0.01)", "--model", "linear"]
+    command += ["--epochs", "1", "--schedule", "constant", "--compile", "off", "--baseline", "none"]
+    command += ["--callbacks", f"{file}:Watch", "--out", tmp_path / "x"]
+    said = []
+    for seeds, value in ((1, "1.0"), (2, "1.0"), (3, "2.0"), (3, "2.0")):
+        file.write_text(code.replace("1.0", value))
+        said.append(steepest(*command, "--seeds", str(seeds)))
+        assert said[-1].status == 0, said[-1].err
+    records = [each for each in Folder(tmp_path / "x").records() if each.key.phase == "final"]
+    assert [each.logged["seen"][0][1] for each in records] == [1.0, 1.0, 2.0]
+    warned = ["finished runs keep what the old one logged" in each.err for each in said]
+    assert warned == [False, False, True, False]

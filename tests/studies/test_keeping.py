@@ -34,10 +34,18 @@ def test_lines_keep_their_ends_and_their_course(logarithmic: bool) -> None:
 
 def test_ends_of_intervals_stay_with_their_points() -> None:
     line = FigureLine(
-        name="a", x=[1.0, 2.0, 3.0], y=[1.0, math.inf, 3.0], low=[0.5, 1.0, 2.5], high=[1.5, 2.0, math.nan]
+        name="a", x=[1.0, 2.0, 3.0], y=[1.0, math.inf, 3.0], low=[0.5, math.nan, 2.5], high=[1.5, 2.0, 3.5]
     )
     [small] = small_drawing(Drawing(title="", x="", y="", lines=[line])).lines
-    assert (small.x, small.y, small.low, small.high) == ([1.0, 3.0], [1.0, 3.0], [0.5, 2.5], [1.5, 3.0])
+    assert (small.x, small.y, small.low, small.high) == ([1.0, 3.0], [1.0, 3.0], [0.5, 2.5], [1.5, 3.5])
+
+
+@pytest.mark.parametrize("ends", [(math.nan, 2.5), (1.5, math.inf)])
+def test_a_line_with_an_endless_interval_has_none(ends: tuple[float, float]) -> None:
+    """An interval of width 0 would say that the value is known exactly."""
+    line = FigureLine(name="a", x=[1.0, 2.0], y=[1.0, 2.0], low=[0.5, ends[0]], high=[1.5, ends[1]])
+    [small] = small_drawing(Drawing(title="", x="", y="", lines=[line])).lines
+    assert (small.x, small.y, small.low, small.high) == ([1.0, 2.0], [1.0, 2.0], [], [])
 
 
 def test_surfaces_lose_places_and_images_keep_their_pixels() -> None:

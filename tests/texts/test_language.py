@@ -94,6 +94,34 @@ def test_a_comparison_of_texts_is_judged_by_its_tokens(done):
     assert rows["prediction"].dtype == pl.Float64
 
 
+def test_another_text_is_measured_before_the_first_stage_of_a_procedure(done, tmp_path):
+    command = [
+        "compare",
+        str(done.parent / "texts"),
+        "--kind",
+        "text",
+        "--model",
+        SMALL,
+        "-o",
+        "adam(lr=0.01)",
+    ]
+    command += [
+        *SHORT,
+        "--also",
+        str(done.parent / "other.txt"),
+        "--procedure",
+        "prune(0.3)",
+        "--no-controls",
+    ]
+    assert main([*command, "--out", str(tmp_path / "x"), "--quiet"]) == 0
+
+    def before(folder):
+        records = [each for each in Folder(folder).records() if each.also_before and each.key.seed == 0]
+        return records[0].also_before["token_loss"]
+
+    assert before(tmp_path / "x") == before(done)
+
+
 def test_another_text_is_measured_before_and_after_and_samples_are_kept(done):
     """With the very numbers that prediction gives, and the same beginning for all."""
     found = load_comparison(Folder(done)).texts

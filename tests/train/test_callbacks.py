@@ -389,6 +389,72 @@ class TestLog(CallbackConformance):
     callbacks = (Log(),)
 
 
+class Noting(Callback):
+    """Logs a number of each run."""
+
+    only_watches = True
+
+    def at_evaluation(self, view) -> None:
+        view.log("rmse", view.values["rmse"])
+
+
+class NotingByRun(Noting):
+    by_run = True
+
+
+class TestNoting(CallbackConformance):
+    callbacks = (Noting(), NotingByRun())
+
+
+class KeepsRuns(NotingByRun):
+    """Keeps there what it sees of every run, against the contract."""
+
+    runs: ClassVar[list[int]] = []
+
+    def at_end(self, view) -> None:
+        self.runs.append(view.step)
+
+
+class CountsRuns(NotingByRun):
+    """Is its own copy and counts what it sees, against the contract."""
+
+    def __init__(self) -> None:
+        self.seen = [0]
+
+    def __deepcopy__(self, memo) -> CountsRuns:
+        return self
+
+    def at_end(self, view) -> None:
+        self.seen[0] += 1
+        view.log("runs", self.seen[0])
+
+
+@pytest.mark.parametrize("callback", [KeepsRuns(), CountsRuns()])
+def test_the_suite_finds_what_is_kept_of_a_run_for_another(callback) -> None:
+    class TestKeeps(CallbackConformance):
+        callbacks = (callback,)
+
+    with pytest.raises(AssertionError, match="by_run = True but keeps something of a run"):
+        TestKeeps().test_by_run()
+
+
+class Secretly(Callback):
+    """Changes the rate, against the contract."""
+
+    only_watches = True
+
+    def at_batch(self, view) -> None:
+        view._control.rate.multiplier = 0.5
+
+
+def test_the_suite_finds_what_changes_a_run_in_secret() -> None:
+    class TestSecretly(CallbackConformance):
+        callbacks = (Secretly(),)
+
+    with pytest.raises(AssertionError, match="Secretly changes a run"):
+        TestSecretly().test_only_watches()
+
+
 class Travels(Callback):
     """Its runs share what it remembers, against the contract."""
 

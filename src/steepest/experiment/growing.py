@@ -27,7 +27,7 @@ from steepest.recipe import (
 )
 from steepest.record.store import Folder
 from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, wanted_arms
-from steepest.sweep.codes import codes_of, of_callbacks
+from steepest.sweep.codes import WATCHING, codes_of, of_callbacks
 from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
 
@@ -150,10 +150,18 @@ def _as_begun(asked: Sequence[Wanted], before: Sequence[Wanted], source: Source)
 
 
 def _say_edited(folder: Folder, asked: Sequence[Wanted], observer: Observer) -> None:
-    kept = folder.codes()
-    edited = [of for of, code in codes_of(asked) if kept.get(of, code.digest) != code.digest]
+    kept, codes = folder.codes(), codes_of(asked)
+    edited = [of for of, code in codes if kept.get(of, code.digest) != code.digest]
     if edited:
         observer.say(f"       the code has changed since it was trained in this folder: {', '.join(edited)}")
+    edited = [
+        text for text, code in codes.watching.items() if kept.get(WATCHING + text, code.digest) != code.digest
+    ]
+    if edited and folder.history():
+        observer.say(
+            f"warning: the code of {_listed(edited)} has changed: finished runs keep what the old one logged, so that "
+            "an arm may have numbers of both; give --out another folder to watch all runs by the new one"
+        )
 
 
 def _kept(

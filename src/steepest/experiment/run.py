@@ -164,7 +164,7 @@ def _carry_out(
         check_number(settings, folder.history())
     _write_experiment(folder, as_recorded(folder, experiment), settings)
     folder.begin(settings.dataset.fingerprint, settings.dataset.name)
-    for of, code in settings.codes:
+    for of, code in settings.codes.kept():
         folder.keep_code(of, code.name, code.digest, code.sources)
     if earlier is not None:
         take_over(earlier, folder)

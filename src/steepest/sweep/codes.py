@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from steepest import schedules
@@ -16,6 +16,9 @@ from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.train.callback import Callback
 
+WATCHING = "watching callback "
+"""How a folder calls the code of a callback that only watches, before its text."""
+
 
 @dataclass(frozen=True)
 class Codes:
@@ -25,6 +28,7 @@ class Codes:
         optimizers: by their names.
         models, losses, regularizers, schedules, procedures: by their texts.
         callbacks: of the callbacks that can change runs, together.
+        watching: of those that only watch, by their texts: no run is made anew for another code.
     """
 
     optimizers: dict[str, Code]
@@ -34,6 +38,14 @@ class Codes:
     losses: dict[str, Code]
     regularizers: dict[str, Code]
     callbacks: Code
+    watching: dict[str, Code] = field(default_factory=dict[str, Code])
+
+    def kept(self) -> Iterator[tuple[str, Code]]:
+        """Yield what a folder keeps: every code of the user, and that of the callbacks that only watch."""
+        yield from self
+        for text, code in self.watching.items():
+            if code.digest:
+                yield f"{WATCHING}{text}", code
 
     def __iter__(self) -> Iterator[tuple[str, Code]]:
         """Yield every code of the user with what it is the code of, such as ``optimizer mine.py:MyOpt``."""
@@ -66,6 +78,7 @@ def codes_of(arms: Sequence[Wanted]) -> Codes:
         {arm.loss: of_component(arm.loss) for arm in arms if arm.loss},
         {arm.regularizer: of_regularizers(arm.regularizer) for arm in arms if arm.regularizer},
         of_callbacks(arms[0].callbacks),
+        of_watching(arms[0].callbacks),
     )
 
 
@@ -79,6 +92,15 @@ def of_callbacks(callbacks: Sequence[tuple[str, Callback]]) -> Code:
     why = "; ".join(each.why for each in found.values() if each.why)
     sources = {file: text for each in found.values() for file, text in each.sources.items()}
     return Code(", ".join(found), digest, why, sources)
+
+
+def of_watching(callbacks: Sequence[tuple[str, Callback]]) -> dict[str, Code]:
+    """Return the code of the callbacks that only watch; of an object its class alone, since it may hold what it saw."""
+    return {
+        text: _of_callback(text, each) if ":" in text else of_value(type(each), text)
+        for text, each in callbacks
+        if each.only_watches
+    }
 
 
 def _of_callback(text: str, callback: Callback) -> Code:

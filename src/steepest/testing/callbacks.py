@@ -15,7 +15,7 @@ from steepest.record.schema import RunKey
 from steepest.rng import stream
 from steepest.schedules import make_schedule
 from steepest.sweep.codes import of_callbacks
-from steepest.train.callback import Callback, Hooks, checked, read_callback
+from steepest.train.callback import Callback, Hooks, checked, copied, is_copied, read_callback
 from steepest.train.loop import train
 
 STEPS = 40
@@ -59,14 +59,38 @@ class CallbackConformance:
     def test_every_run_is_the_same(self) -> None:
         """A run with it gives the same bits again, also after another run with another seed."""
         for _, each in self._made():
-            first, _, again = (_trained((each,), seed) for seed in (0, 1, 0))
+            logged = is_copied(each)  # one object that sees all runs may log what it remembers
+            first, _, again = (_trained((each,), seed, logged=logged) for seed in (0, 1, 0))
             assert first == again, f"two runs with {each.name} differ"
 
     def test_only_watches(self) -> None:
-        """A callback that says so changes nothing."""
+        """A callback that says so changes nothing but what is logged."""
+        plain = _trained((), 0, logged=False)
         for _, each in self._made():
             if each.only_watches:
-                assert _trained((each,), 0) == _trained((), 0), f"{each.name} changes a run"
+                assert _trained((each,), 0, logged=False) == plain, f"{each.name} changes a run"
+
+    def test_by_run(self) -> None:
+        """A callback that says so keeps nothing of a run: a copy of it, wherever that is, gives the same."""
+        for _, each in self._made():
+            if each.by_run:
+                before = _held(each)
+                first = _trained((each,), 0)
+                assert _held(each) == before, f"{each.name} has by_run = True but keeps something of a run"
+                again = _trained((copied(each),), 0)
+                assert again == first, f"{each.name} has by_run = True but its copy gives another run"
+
+
+def _held(callback: Callback) -> str:
+    """Return what a callback and its classes hold, as text."""
+    return repr(
+        [
+            (name, value)
+            for of in (callback, *type(callback).__mro__)
+            for name, value in getattr(of, "__dict__", {}).items()
+            if not name.startswith("__")
+        ]
+    )
 
 
 @functools.cache
@@ -76,8 +100,8 @@ def _data() -> Dataset:
     return read_table({"x": x, "z": z, "y": x * z + x}, target="y", task="regression").dataset()
 
 
-def _trained(callbacks: Sequence[Callback], seed: int) -> dict[str, Any]:
-    """Return what a run leaves, but for what it cost."""
+def _trained(callbacks: Sequence[Callback], seed: int, *, logged: bool = True) -> dict[str, Any]:
+    """Return what a run leaves, but for what it cost; also what is logged, or not."""
     rule, data = make_rule("adam(lr=0.03)"), _data()
     recipe = Recipe(
         data=data.fingerprint, model="embedding-mlp(hidden=(8,))", optimizer=str(rule), schedule="cosine", steps=STEPS,
@@ -94,7 +118,8 @@ def _trained(callbacks: Sequence[Callback], seed: int) -> dict[str, Any]:
         keep_last=True,
         hooks=hooks,
     )
-    record = made.record.model_dump(exclude={"clocks", "cpu_seconds", "peak_memory"})
+    left_out = {"clocks", "cpu_seconds", "peak_memory", *(() if logged else ("logged",))}
+    record = made.record.model_dump(exclude=left_out)
     for point in record["curve"]:
         del point["seconds"]
     last = {name: value.numpy().tobytes() for name, value in (made.last or {}).items()}

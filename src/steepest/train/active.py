@@ -100,9 +100,15 @@ class ActiveRun:
             recipe.precision,
         )
         self.net.to(device)
+        self.target = target_of(self.dataset)
+        self._before: dict[str, float] = {}
+        if (
+            start is not None or masked is not None
+        ):  # a procedure's first weights are not those that it goes on with
+            self._before = self._measured_also()
         if start is not None:
             self.net.load_state_dict(start)
-        self.problem, self.target = problem_of(self.net, self.dataset, recipe), target_of(self.dataset)
+        self.problem = problem_of(self.net, self.dataset, recipe)
         if masked is not None and recipe.prune:
             self.problem.masks = masks_of(self.net, masked, read_pruning(recipe.prune), key.seed)
             apply_masks(self.net, self.problem.masks)
@@ -137,7 +143,6 @@ class ActiveRun:
         self.training_seconds = self.compile_seconds = self._evaluation_seconds = 0.0
         self._running, self._correction, self._loss = 0.0, 0.0, math.nan
         self._first = self._best = math.inf
-        self._before: dict[str, float] = {}
         self._looked = -1.0
         self._best_step = self._kept_step = self._waited = 0
 
@@ -185,7 +190,7 @@ class ActiveRun:
                 f"the model fails on the validation rows: {type(error).__name__}: {first_line(error)}",
                 hint=f"it is called as {self.dataset.shape.call} in evaluation mode, without gradients.",
             ) from error
-        self._before = self._measured_also() if self.purpose.read_test else {}
+        self._before = self._before or self._measured_also()
         self._call("at_begin")
 
     def took(self, info: StepInfo) -> None:
@@ -449,8 +454,8 @@ class ActiveRun:
         )
 
     def _measured_also(self) -> dict[str, float]:
-        """Return the metrics on another text with the weights that the model has; nothing where there is none."""
-        also = self.dataset.also
+        """Return the metrics on another text with the weights that the model has; nothing where none is to be read."""
+        also = self.dataset.also if self.purpose.read_test else None
         names = tuple(dict.fromkeys((self.recipe.metric, *self.purpose.metrics)))
         return {} if also is None else measure(self.net, self.target, also, names)
 

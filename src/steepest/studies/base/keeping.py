@@ -87,7 +87,8 @@ def kept_text(kept: Mapping[str, Any]) -> str:
 def small_drawing(drawing: Drawing) -> Drawing:
     """Return a figure with fewer numbers of fewer digits, which looks the same at the size of a picture in a text.
 
-    Points that are not finite are left out. Images keep every pixel, in whole percent of the largest.
+    Points that are not finite are left out, and all intervals of a line where one of them has no finite end. Images
+    keep every pixel, in whole percent of the largest.
 
     Example:
         >>> line = FigureLine(name="a", x=[0.0, 1.0], y=[1 / 3, math.nan])
@@ -111,11 +112,11 @@ def _small_line(line: FigureLine, most: int, logarithmic: bool) -> FigureLine:
     ]
     kept = [known[place] for place in _spread([line.x[each] for each in known], most, logarithmic)]
 
-    def at(values: Sequence[float]) -> list[float]:
-        pairs = [(values[each], line.y[each]) for each in kept] if values else []
-        return [_short(value if math.isfinite(value) else y) for value, y in pairs]
-
-    update = {name: at(getattr(line, name)) for name in ("x", "y", "low", "high")}
+    known = all(math.isfinite(some[each]) for some in (line.low, line.high) if some for each in kept)
+    names = ("x", "y", "low", "high") if known else ("x", "y")
+    values = {name: getattr(line, name) for name in names}
+    update = {name: [_short(some[each]) for each in kept] if some else [] for name, some in values.items()}
+    update = {"low": [], "high": [], **update}
     return line.model_copy(update=update)
 
 
