@@ -26,6 +26,7 @@ from steepest.data.options import TableOptions
 from steepest.data.preparation import STEPS
 from steepest.data.sources import registry as sources
 from steepest.evaluate import baselines, metrics
+from steepest.finetuning import registry as finetuning
 from steepest.landscape.choosing import registry as planes
 from steepest.mapping.projection import registry as projections
 from steepest.models import registry as models
@@ -286,6 +287,11 @@ def _components(registry: Registry) -> str:
     return "\n\n".join(text)
 
 
+def write_finetuning() -> str:
+    """Return every way of fine-tuning with its options."""
+    return _components(finetuning)
+
+
 def write_procedures() -> str:
     """Return every procedure with its options."""
     text: list[str] = []
@@ -432,6 +438,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "losses.md": write_losses,
     "regularizers.md": write_regularizers,
     "procedures.md": write_procedures,
+    "finetuning.md": write_finetuning,
     "metrics.md": write_metrics,
     "baselines.md": write_baselines,
     "data-sets.md": write_data_sets,

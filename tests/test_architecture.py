@@ -34,6 +34,7 @@ ORDER = (
     "procedures",
     "curvature",
     "optim",
+    "finetuning",
     "paths",
     "data",
     "objectives",

@@ -29,6 +29,7 @@ PAGES = {
     "regularizers": "reference/regularizers.md",
     "labels": "reference/labels.md",
     "procedures": "reference/procedures.md",
+    "finetuning": "reference/finetuning.md",
     "metrics": "reference/metrics.md",
     "baselines": "reference/baselines.md",
     "datasets": "reference/data-sets.md",

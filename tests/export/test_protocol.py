@@ -28,6 +28,7 @@ OPTIONS = {
     "regularizer": (["--regularizer", "l2(0.001)"], "Regularizers: l2(0.001)"),
     "schedule": (["--schedule", "inverse-time(period=1)"], "inverse-time(period=1), with lengths in steps."),
     "rates": (["--rates", "head=10"], "Multipliers of the learning rate: head=10"),
+    "finetune": (["--finetune", "embeddings-off"], "Part of the model that was trained: embeddings-off."),
     "freeze": (["--freeze", "embeddings"], "Parameters that are not trained: embeddings."),
     "batch_size": (["--batch-size", "32"], "Rows a step: 32"),
     "precision": (["--precision", "float64"], "Precision: float64"),
@@ -60,8 +61,8 @@ OPTIONS = {
 
 TOGETHER = {
     "number": (
-        "optimizer loss regularizer schedule rates freeze batch_size precision numbers train_rows prepare metric seeds "
-        "seed epochs baseline clip accumulate max_seconds callbacks watch"
+        "optimizer loss regularizer schedule rates freeze finetune batch_size precision numbers train_rows prepare "
+        "metric seeds seed epochs baseline clip accumulate max_seconds callbacks watch"
     ),
     "class": "model positive class_weights labels procedure epochs",
     "tuned": "learning_rates full_rates sweep epochs",

@@ -337,3 +337,27 @@ def test_without_the_library_the_extra_is_named(tmp_path, capsys, monkeypatch):
     assert main(command) == 2
     assert "pip install '.[language]'" in capsys.readouterr().err
     assert bpe.LEAST == 257
+
+
+def test_ways_of_fine_tuning_are_arms_whose_parts_are_said(tmp_path, capfd):
+    texts = written(tmp_path / "texts")
+    command = ["compare", str(texts), "--kind", "text", "--model", "transformer(width=8, layers=2, heads=2)"]
+    some = [*command, "-o", "adamw(lr=0.01)", *SHORT, "--out", str(tmp_path / "x")]
+    assert main([*some, "--finetune", "full", "--finetune", "last(1)"]) == 0
+    said = capfd.readouterr()
+    assert "fine-tuning full: 3,760 parameters" in said.err
+    assert "fine-tuning last(1): 3,760 parameters, 856 of them trained (23 %)" in said.err
+    stored = json.loads((tmp_path / "x/results.json").read_text())
+    facts = {each["label"]: each["value"] for each in stored["recipe"]}
+    assert facts["fine-tuned"] == "full; last(1)"
+    assert "fine-tuned last(1), 3,760 parameters, 856 of them trained (23 %)" in facts["model"]
+    assert {arm["title"] for arm in stored["arms"]} == {"fully fine-tuned", "fine-tuned last(1)"}
+    for title, beginnings in (("fully fine-tuned", ("",)), ("fine-tuned last(1)", ("blocks.1.", "norm."))):
+        saved = st.load(tmp_path / "x", arm=title)
+        first = build_model(command[-1], saved.about.shape, seed=saved.about.trained["seed"]).state_dict()
+        for name, each in saved.net.state_dict().items():
+            assert torch.equal(each, first[name]) != name.startswith(beginnings)
+    records = {each.key.recipe for each in Folder(tmp_path / "x").records()}
+    assert main([*some, "--finetune", "full", "--finetune", "last(1)", "--finetune", "head"]) == 0
+    assert records < {each.key.recipe for each in Folder(tmp_path / "x").records()}
+    assert "3 ways of fine-tuning" in capfd.readouterr().err

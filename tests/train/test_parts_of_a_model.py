@@ -16,10 +16,13 @@ from steepest.models import build_model
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod, RuleMethod
 from steepest.optim.selection import freeze, multipliers, rates_text, read_rates, selected
-from steepest.recipe import Recipe
+from steepest.recipe import ExecutionOptions, Recipe
 from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
-from steepest.train.compiled import CompiledMethod
+from steepest.sweep import rows
+from steepest.sweep.bench import Bench
+from steepest.sweep.timing import choose_execution
+from steepest.train.compiled import CompiledMethod, Programs
 from steepest.train.finished import Finished
 from steepest.train.loop import train
 from steepest.train.problem import problem_of
@@ -186,8 +189,8 @@ class Normed(nn.Module):
 def test_what_is_fixed_does_not_move(data: Dataset, program: None, how: str) -> None:
     of = recipe(data, freeze="head")
     kind = CompiledMethod if how == "compiled" else GradientMethod
-    rows = (TABLE,) if how == "by rows" else ()
-    found = last(made(data, of, kind, "adamw(lr=0.05, weight_decay=0.5)", by_rows=rows))
+    by_rows = (TABLE,) if how == "by rows" else ()
+    found = last(made(data, of, kind, "adamw(lr=0.05, weight_decay=0.5)", by_rows=by_rows))
     start = build_model(MODEL, data.shape, seed=3).double().state_dict()
     head = selected(build_model(MODEL, data.shape), "head")
     assert all(torch.equal(found[name], start[name]) for name in head)
@@ -203,6 +206,42 @@ def test_a_fixed_norm_keeps_its_statistics(data: Dataset, program: None, kind: t
     assert moved("first.*")
     assert moved("norm.bias")
     assert not moved("norms")
+
+
+@pytest.mark.parametrize("kind", [GradientMethod, CompiledMethod])
+def test_what_fine_tuning_leaves_out_does_not_move(
+    data: Dataset, program: None, kind: type[RuleMethod]
+) -> None:
+    found = last(made(data, recipe(data, finetune="last(1)"), kind, "adamw(lr=0.05, weight_decay=0.5)"))
+    start = build_model(MODEL, data.shape, seed=3, finetune="last(1)").double()
+    trained = {name for name, each in start.named_parameters() if each.requires_grad}
+    assert 0 < len(trained) < len([*start.parameters()])
+    for name, each in start.named_parameters():
+        assert torch.equal(found[name], each) == (name not in trained)
+
+
+@pytest.mark.parametrize("part", [{"freeze": "embeddings"}, {"finetune": "last(1)"}])
+def test_tables_that_are_fixed_are_not_chosen_to_be_executed_by_rows(
+    data: Dataset, monkeypatch: pytest.MonkeyPatch, part: dict[str, str]
+) -> None:
+    monkeypatch.setattr(rows, "ROWS_A_BATCH", 0)
+    monkeypatch.setattr(rows, "LARGE_TABLE", 0)
+    asked = ExecutionOptions(threads=1, workers=1, compile="off")
+    chosen = [
+        rows.choose_tables(Bench(data, of, None, "cpu", Programs()).network(), data, 2, "auto", "cpu")
+        for of in (recipe(data), recipe(data, **part))
+    ]
+    assert chosen == [(TABLE,), ()]
+    bench = Bench(data, recipe(data, **part), None, "cpu", Programs())
+    assert choose_execution(bench, asked).executor == "dense"
+
+
+@pytest.mark.parametrize("kind", [GradientMethod, CompiledMethod])
+def test_a_norm_that_fine_tuning_leaves_out_keeps_its_statistics(
+    data: Dataset, program: None, kind: type[RuleMethod]
+) -> None:
+    found = last(made(data, recipe(data, finetune="head"), kind, model=Normed))
+    assert torch.equal(found["norm.running_mean"], torch.zeros(5).double())
 
 
 def test_nothing_left_to_train_is_refused() -> None:
@@ -255,5 +294,11 @@ def test_dropout_is_drawn_anew_for_every_micro_batch(data: Dataset) -> None:
 
 def test_new_fields_of_a_recipe_leave_its_id(data: Dataset) -> None:
     plain = recipe(data)
-    for change in ({"rates": "head=2.0"}, {"freeze": "head"}, {"accumulate": 2}, {"max_seconds": 1.0}):
+    for change in (
+        {"rates": "head=2.0"},
+        {"freeze": "head"},
+        {"finetune": "head"},
+        {"accumulate": 2},
+        {"max_seconds": 1.0},
+    ):
         assert plain.model_copy(update=change).id != plain.id

@@ -64,6 +64,7 @@ KINDS = {
     "regularizers": "steepest.regularizers:registry",
     "labels": "steepest.data.corruptions:registry",
     "procedures": "steepest.procedures:registry",
+    "finetuning": "steepest.finetuning:registry",
     "metrics": "steepest.evaluate.metrics:registry",
     "baselines": "steepest.evaluate.baselines:registry",
     "datasets": "steepest.data.catalog:SOURCES",

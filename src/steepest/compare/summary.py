@@ -47,6 +47,7 @@ from steepest.compare.written import WrittenTexts
 from steepest.components import grammar
 from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
+from steepest.finetuning import FULL
 from steepest.optim.selection import shown_rates
 from steepest.recipe import ExecutionPlan, Experiment, Precision
 from steepest.regularizers import NONE
@@ -349,6 +350,9 @@ def rows_of_sets(sizes: Sequence[int]) -> str:
 def _inside(arms: Sequence[PlannedArm]) -> list[Fact]:
     """Return what differs from parameter to parameter, and how gradients are computed, where it is not as usual."""
     found: list[Fact] = []
+    ways = dict.fromkeys(arm.recipe.finetune for arm in arms)
+    if {*ways} != {""}:
+        found.append(Fact(label="fine-tuned", value="; ".join(each or FULL for each in ways)))
     for label, name, usual in (
         ("learning rates", "rates", ""),
         ("fixed parameters", "freeze", ""),
@@ -375,9 +379,15 @@ def _equal(experiment: Experiment, arms: Sequence[PlannedArm]) -> list[Fact]:
     return [Fact(label="runs are equal in", value=UNITS.get(equal, equal))]
 
 
+def _model_text(arm: PlannedArm, findings: Findings) -> str:
+    """Return an arm's model, how it is fine-tuned where a part of it is, and how many parameters are trained."""
+    tuned = f", fine-tuned {arm.recipe.finetune}" if arm.recipe.finetune else ""
+    return f"{arm.recipe.model}{tuned}, {findings.parameters[arm.cell]}"
+
+
 def _recipe(experiment: Experiment, evidence: Evidence, findings: Findings) -> list[Fact]:
     arms, recipe = evidence.setup.arms, evidence.winner.recipe
-    models = dict.fromkeys(f"{arm.recipe.model}, {findings.parameters[arm.cell]}" for arm in arms)
+    models = dict.fromkeys(_model_text(arm, findings) for arm in arms)
     schedules = dict.fromkeys(arm.recipe.schedule for arm in arms)
     procedures = dict.fromkeys(arm.factors.get("procedure", PLAIN) for arm in arms)
     losses = dict.fromkeys(arm.factors.get("loss", "") for arm in arms)

@@ -59,16 +59,25 @@ class TimedCell:
 
         Example:
             >>> TimedCell(None, (), {}, 1200, 300).parameters_text
-            '1,500 parameters, 1,200 of them trained'
+            '1,500 parameters, 1,200 of them trained (80 %)'
         """
         whole = f"{self.parameters + self.fixed:,} parameters"
-        return f"{whole}, {self.parameters:,} of them trained" if self.fixed else whole
+        if not self.fixed:
+            return whole
+        share = 100 * self.parameters / (self.parameters + self.fixed)
+        return f"{whole}, {self.parameters:,} of them trained ({share:.2g} %)"
 
 
 def stages_apart(arm: PlannedArm, datasets: Datasets) -> list[tuple[PlannedArm, nn.Module]]:
     """Return the stages of an arm that train other models than its own, with their models."""
     some = [each for each in arm.chain if each.cell != arm.cell]
-    return [(each, build_model(each.recipe.model, datasets[each.folds[0]].shape)) for each in some]
+    return [
+        (
+            each,
+            build_model(each.recipe.model, datasets[each.folds[0]].shape, finetune=each.recipe.finetune),
+        )
+        for each in some
+    ]
 
 
 def with_arm(cell: TimedCell | None, arm: PlannedArm, net: nn.Module) -> TimedCell:

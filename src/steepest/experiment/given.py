@@ -66,6 +66,7 @@ class Arm:
         regularizer: what acts inside a step besides the optimizer.
         rates: multipliers of the learning rate by role or name of parameters.
         freeze: roles or names of parameters that are not trained.
+        finetune: which part of the model is trained, such as ``last(2)``.
         name: what it is called.
 
     Raises:
@@ -90,6 +91,7 @@ class Arm:
     regularizer: str | None = None
     rates: str | None = None
     freeze: str | None = None
+    finetune: str | None = None
     name: str = ""
 
     def __new__(cls, *_: Any, **options: Any) -> Self:

@@ -27,7 +27,7 @@ _TEXTS: Mapping[str, Callable[[str], str]] = {
     "schedule": schedule_meant,
 }
 _DATA = ("train_rows", "labels", "prepare", "numbers")
-_PARAMETERS = ("rates", "freeze")
+_PARAMETERS = ("finetune", "rates", "freeze")
 
 
 class Meaning:
@@ -58,7 +58,8 @@ class Meaning:
             if factor == "loss":
                 return value or target_of(self._datasets.first).loss
             if factor in _PARAMETERS:
-                net = freeze(build_model(arm.model, self._datasets.first.shape), arm.freeze)
+                shape = self._datasets.first.shape
+                net = freeze(build_model(arm.model, shape, finetune=arm.finetune), arm.freeze)
                 return meant(net, arm.rates)
             if factor == "batch_size":
                 return self._datasets.batch_size(replace(arm, batch_size=value))
@@ -81,7 +82,7 @@ def meaning_of(arm: PlannedArm, net: nn.Module) -> str:
         "schedule": schedule,
         "batch_size": recipe.batch_size,
     }
-    for name in ("numbers", "train_rows", "labels", "prepare", "rates", "freeze"):
+    for name in ("numbers", "train_rows", "labels", "prepare", *_PARAMETERS):
         del factors[name]
     return stable_hash([factors, meant(net, recipe.rates), arm.folds, recipe.code, arm.method.code])
 

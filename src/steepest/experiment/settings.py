@@ -27,6 +27,7 @@ from steepest.experiment.emptied import foreseen
 from steepest.experiment.meaning import meaning_of, same_because
 from steepest.experiment.titles import labelled_arms
 from steepest.experiment.watched import check_watched
+from steepest.finetuning import FULL
 from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
@@ -275,6 +276,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     notes += uneven(next(iter(arms.values())), datasets)
     notes += without_effect(experiment.model, dataset.shape)
     labelled = tuple(labelled_arms(list(arms.values())))
+    _say_parts(observer, labelled, cells)
     notes = list(dict.fromkeys([*notes, *added_controls(labelled), *without_small(wanted, datasets)]))
     _say(observer, notes)
     how = explain_batch_size(wanted, len(dataset.train))
@@ -368,7 +370,7 @@ def _arm(
             f"--accumulate {accumulate} divides a batch of {counted(batch_size, 'row')} into more parts than rows",
             hint=f"give at most {batch_size}, or a larger batch: --batch-size is the rows of all micro-batches.",
         )
-    net = freeze(build_model(wanted.model, data.shape), wanted.freeze)
+    net = freeze(build_model(wanted.model, data.shape, finetune=wanted.finetune), wanted.freeze)
     multipliers(net, wanted.rates)
     shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]
     code = {
@@ -404,6 +406,7 @@ def _arm(
         regularizer=wanted.regularizer,
         rates=wanted.rates,
         freeze=wanted.freeze,
+        finetune=wanted.finetune,
         accumulate=accumulate,
         max_seconds=experiment.protocol.max_seconds,
     )
@@ -444,6 +447,19 @@ def _merged(one: PlannedArm, same: PlannedArm) -> PlannedArm:
             f"the arms {one.name!r} and {same.name!r} are the same", hint="leave one of the two out."
         )
     return replace(one, name=one.name or same.name, control=one.control and same.control)
+
+
+def _say_parts(observer: Observer, arms: Sequence[PlannedArm], cells: Mapping[str, TimedCell]) -> None:
+    """Say how many parameters each way of fine-tuning trains, where a part of a model is trained."""
+    if not any(arm.recipe.finetune for arm in arms):
+        return
+    models = {arm.recipe.model for arm in arms}
+    for text in dict.fromkeys(
+        f"{arm.recipe.finetune or FULL}: {cells[arm.cell].parameters_text}"
+        + (f" ({arm.recipe.model})" if len(models) > 1 else "")
+        for arm in arms
+    ):
+        observer.say(f"       fine-tuning {text}")
 
 
 def _weights(

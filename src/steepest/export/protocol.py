@@ -232,6 +232,8 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
         said.append(f"Callbacks during runs: {facts['callbacks']}.")
     if "learning rates" in facts:
         said.append(f"Multipliers of the learning rate: {facts['learning rates']}.")
+    if "fine-tuned" in facts:
+        said.append(f"Part of the model that was trained: {facts['fine-tuned']}.")
     if "fixed parameters" in facts:
         said.append(f"Parameters that are not trained: {facts['fixed parameters']}.")
     if "micro-batches" in facts:

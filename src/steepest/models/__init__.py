@@ -14,6 +14,7 @@ from steepest.components.references import load_reference
 from steepest.components.registry import Entry, Registry
 from steepest.data.dataset import Shape, Task
 from steepest.errors import ModelError, first_line, is_out_of_memory
+from steepest.finetuning import finetuned
 from steepest.models.encoded import with_numbers
 from steepest.models.looked_up import of_ratings
 from steepest.models.normalized import Normalized
@@ -28,7 +29,9 @@ ModelBuilder = Callable[..., nn.Module]
 """Called with the dataset's shape, returns a module with ``forward(categorical, continuous)``."""
 
 
-def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **options: Any) -> nn.Module:
+def build_model(
+    model: str | ModelBuilder, shape: Shape, *, seed: int = 0, finetune: str = "", **options: Any
+) -> nn.Module:
     """Build a model with the initialisation of one run seed.
 
     Args:
@@ -36,6 +39,7 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
             callable that takes the shape and returns a module.
         shape: the dataset's shape.
         seed: the run seed; the same seed gives the same weights.
+        finetune: which part of it is trained, as in a recipe; empty for all.
         options: further named options; those in the specification win.
 
     Raises:
@@ -83,7 +87,8 @@ def build_model(model: str | ModelBuilder, shape: Shape, *, seed: int = 0, **opt
         raise ModelError(
             f"the model {text!r} returned a {type(built).__name__}", hint="return a torch.nn.Module from it."
         )
-    return Normalized(built, shape.fields) if any(each.mean for each in shape.fields) else built
+    built = Normalized(built, shape.fields) if any(each.mean for each in shape.fields) else built
+    return finetuned(built, finetune)
 
 
 def as_declared(spec: grammar.Spec) -> grammar.Spec:

@@ -114,6 +114,7 @@ class Transformer(nn.Module):
 
     Attributes:
         self_contained: the specification of the same network without the files that it started from.
+        head_parameters: the names of the parameters that the logits are products with.
 
     Raises:
         ModelError: sizes do not fit each other, or the start does not fit the text's tokenizer.
@@ -162,6 +163,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(TransformerBlock(sizes, dropout) for _ in range(sizes.layers))
         self.norm = RMSNorm(sizes.width, sizes.eps)
         self.head = None if sizes.tied else nn.Linear(sizes.width, sizes.pieces, bias=False)
+        self.head_parameters = ("embedding.weight",) if sizes.tied else ("head.weight",)
         self.self_contained = _written(sizes, dropout)
         self._draw()
         if loaded is not None:

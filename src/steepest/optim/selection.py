@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -14,7 +14,7 @@ from steepest.errors import OptionError, unknown_name
 from steepest.optim.roles import ROLES, roles_of
 
 HEAD = "head"
-"""The parameters of the last linear layer, which are weights and biases, too."""
+"""The parameters of the last linear layer, which are weights and biases, too; of a tied one, those of the embedding."""
 NONE = "none"
 MULTIPLIER = "rate_multiplier"
 """A parameter group's key: the factor of its applied steps."""
@@ -39,13 +39,25 @@ def selected(model: nn.Module, what: str) -> list[str]:
     if what in ROLES:
         found = [name for name, role in roles.items() if role == what]
     elif what == HEAD:
-        linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-        found = [name for name in roles if linear and name.rpartition(".")[0] == linear[-1]]
+        found = _head(model)
     else:
         found = [name for name in roles if fnmatchcase(name, what)]
     if not found:
         raise unknown_name("parameter or role", what, [*ROLES, HEAD, *roles])
     return found
+
+
+def _head(model: nn.Module) -> list[str]:
+    """Return the parameters of the output layer: those that the model names in ``head_parameters``, where it computes
+    its outputs without a layer for them, else those of its last linear layer."""
+    said = getattr(model, "head_parameters", None)
+    linear = [each for each in model.modules() if isinstance(each, nn.Linear)]
+    own = {id(each) for each in (linear[-1].parameters(recurse=False) if linear else ())}
+    return [
+        name
+        for name, each in model.named_parameters()
+        if (name in said if isinstance(said, tuple) and said else id(each) in own)
+    ]
 
 
 def read_patterns(text: str) -> tuple[str, ...]:
@@ -175,18 +187,24 @@ def freeze(model: nn.Module, text: str) -> nn.Module:
         >>> [name for name, each in model.named_parameters() if each.requires_grad]
         ['1.weight', '1.bias']
     """
-    parameters = dict(model.named_parameters())
-    for what in read_patterns(text):
-        for name in selected(model, what):
-            parameters[name].requires_grad_(False)
-    if text and not any(each.requires_grad for each in parameters.values()):
+    if not text:
+        return model
+    hold(model, [name for what in read_patterns(text) for name in selected(model, what)])
+    if not any(each.requires_grad for each in model.parameters()):
+        count = len([*model.parameters()])
         raise OptionError(
-            f"--freeze {text!r} leaves nothing to train: it fixes all {len(parameters)} parameters of the model",
+            f"--freeze {text!r} leaves nothing to train: it fixes all {count} parameters of the model",
             hint="freeze a part of them.",
         )
-    norms = {name.rpartition(".")[0] for name, role in roles_of(model).items() if role == "norms" and text}
-    for name in norms:
+    return model
+
+
+def hold(model: nn.Module, names: Collection[str]) -> None:
+    """Make the parameters with these names fixed, and norms without another parameter as in evaluation."""
+    parameters = dict(model.named_parameters())
+    for name in names:
+        parameters[name].requires_grad_(False)
+    for name in {name.rpartition(".")[0] for name, role in roles_of(model).items() if role == "norms"}:
         module = model.get_submodule(name)
         if not any(each.requires_grad for each in module.parameters(recurse=False)):
             module.eval()
-    return model

@@ -221,7 +221,8 @@ def _losses(
 ) -> Iterator[float]:
     """Make a run of its own, with weights, order and draws of a seed, and yield its losses."""
     recipe = arm.recipe.model_copy(update={"steps": len(rates)})
-    net, data = wide(build_model(arm.model or recipe.model, data.shape, seed=seed), data, recipe.precision)
+    net = build_model(arm.model or recipe.model, data.shape, seed=seed, finetune=recipe.finetune)
+    net, data = wide(net, data, recipe.precision)
     problem = problem_of(net.to(device), data, recipe)
     method = make_method(
         arm.rule.with_lr(rates[0]),

@@ -43,6 +43,10 @@ _DECLARED = (
     Factor(
         "numbers", "encoding of numbers", "encodings of numbers", label="{} numbers", shared=True, since="standard",
     ),
+    Factor(
+        "finetune", "way of fine-tuning", "ways of fine-tuning", "full", "fully fine-tuned", "fine-tuned {}",
+        later=True,
+    ),
     Factor("loss", "loss", "losses", plain="default loss", label="{} loss", later=True),
     Factor("regularizer", "regularizer", "regularizers", NOTHING, "no regularizer", later=True),
     Factor("schedule", "schedule", "schedules", label="{} schedule", shared=True),

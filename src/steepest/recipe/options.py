@@ -264,6 +264,10 @@ class Factors(FrozenOptions):
 
     model: Texts = Field((), description="models")
     numbers: Texts = Field((), description="encodings of numbers")
+    finetune: Texts = Field(
+        (),
+        description="which part of the model is trained: full, 'last(2)' (blocks), head or embeddings-off; repeatable",
+    )
     loss: Texts = Field(
         (),
         description="training losses such as absolute or 'huber(1.0)' (default: cross-entropy, squared); repeatable",
@@ -319,6 +323,7 @@ class ArmOptions(FrozenOptions):
     optimizer: str | None = Field(None, description="name or specification (default: adam)")
     model: str | None = Field(None, description="model")
     numbers: str | None = Field(None, description="encoding of numbers")
+    finetune: str | None = Field(None, description="which part of the model is trained")
     loss: str | None = Field(None, description="training loss")
     regularizer: str | None = Field(None, description="regularizers, joined by +, or none")
     schedule: str | None = Field(None, description="learning-rate schedule")

@@ -38,6 +38,7 @@ class Recipe(FrozenOptions):
         regularizer: what acts inside a step besides the optimizer, in order; empty for nothing.
         rates: multipliers of the learning rate by role or name of parameters; empty for one rate.
         freeze: roles or names of the parameters that are not trained; empty for none.
+        finetune: which part of the model is trained, as a way of fine-tuning; empty for all of it.
         accumulate: micro-batches in which the gradient of a batch is computed.
         max_seconds: of training, after which the run ends, or None.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
@@ -67,6 +68,7 @@ class Recipe(FrozenOptions):
     regularizer: str = ""
     rates: str = ""
     freeze: str = ""
+    finetune: str = ""
     accumulate: int = 1
     max_seconds: float | None = None
     start: tuple[str, str] | None = None
@@ -145,6 +147,7 @@ BEARINGS: Mapping[str, Bearing] = {
     "regularizer": Bearing("", in_time=True, in_pilot=True),  # but for what ends a run early
     "rates": Bearing("", in_time=True, in_pilot=True),
     "freeze": Bearing("", in_time=True, in_pilot=True),
+    "finetune": Bearing("", in_time=True, in_pilot=True),
     "accumulate": Bearing(1, in_time=True, in_pilot=True),
     "max_seconds": Bearing(None),
     "start": Bearing(None),

@@ -49,7 +49,11 @@ def listed(names: Sequence[str], word: str = "and") -> str:
     return between.join(names[:-1]) + last + names[-1]
 
 
-UNVARIED = {"one rate": "Use one learning rate for all parameters", "all trained": "Train all parameters"}
+UNVARIED = {
+    "one rate": "Use one learning rate for all parameters",
+    "all trained": "Train all parameters",
+    "fully fine-tuned": "Train all parameters",
+}
 """What is recommended where parameters are not treated differently."""
 
 
@@ -131,12 +135,15 @@ class Subject:
             ('Use adam', 'Train all parameters', 'Do not train head')
             >>> Subject(("rates",)).use("one rate"), Subject(("rates",)).use("rates head=10")
             ('Use one learning rate for all parameters', 'Use the rate multipliers head=10')
+            >>> Subject(("finetune",)).use("fully fine-tuned"), Subject(("finetune",)).use("fine-tuned last(2)")
+            ('Train all parameters', 'Fine-tune last(2)')
         """
-        if title not in self.own and list(self.factors) in (["rates"], ["freeze"]):
+        if title not in self.own and list(self.factors) in (["rates"], ["freeze"], ["finetune"]):
             if title in UNVARIED:
                 return UNVARIED[title]
             kind, _, values = title.partition(" ")
-            return f"{'Use the rate multipliers' if kind == 'rates' else 'Do not train'} {values}"
+            verb = {"rates": "Use the rate multipliers", "fine-tuned": "Fine-tune"}.get(kind, "Do not train")
+            return f"{verb} {values}"
         return f"Use {self.name(title)}"
 
     def begin(self, title: str) -> str:

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from steepest.data.numbers import STANDARD
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
+from steepest.finetuning import finetuning_text
 from steepest.models import ModelBuilder, as_declared
 from steepest.objectives import loss_text
 from steepest.optim.selection import patterns_text, rates_text
@@ -89,7 +90,7 @@ class Wanted:
         procedure: of which runs it consists.
         loss: the training loss; empty for the default one of the target.
         regularizer: what acts inside a step besides the optimizer; empty for nothing.
-        rates, freeze: as in a recipe.
+        rates, freeze, finetune: as in a recipe.
         name, control: the user's own name for it, and what it was added for; or nothing.
         model_name: the text that stands for the callable that builds the model; by default that of its name.
         callbacks: what watches its runs or changes them, by the text that it was given as, or its name.
@@ -108,6 +109,7 @@ class Wanted:
     regularizer: str = ""
     rates: str = ""
     freeze: str = ""
+    finetune: str = ""
     name: str = ""
     control: Control = ""
     model_name: str = ""
@@ -125,6 +127,7 @@ class Wanted:
         object.__setattr__(self, "regularizer", regularizer_text(self.regularizer))
         object.__setattr__(self, "rates", rates_text(self.rates))
         object.__setattr__(self, "freeze", patterns_text(self.freeze))
+        object.__setattr__(self, "finetune", finetuning_text(self.finetune))
 
     @property
     def model_text(self) -> str:
@@ -447,8 +450,7 @@ def _check_distinct(arms: Sequence[Wanted]) -> None:
             raise OptionError(f"the arm {named!r} is given twice", hint="leave one of the two out.")
         seen.add(key)
     names = [arm.name for arm in arms if arm.name]
-    twice = next((each for each in names if names.count(each) > 1), None)
-    if twice:
+    if twice := next((each for each in names if names.count(each) > 1), None):
         raise OptionError(f"two arms are called {twice!r}", hint="give each a name of its own.")
 
 

@@ -193,8 +193,9 @@ class Bench:
 
     def network(self) -> nn.Module:
         """Return a new model on the device."""
-        net = build_model(self.model or self.recipe.model, self.dataset.shape)
-        return freeze(wide(net, self.dataset, self.recipe.precision)[0].to(self.device), self.recipe.freeze)
+        recipe = self.recipe
+        net = build_model(self.model or recipe.model, self.dataset.shape, finetune=recipe.finetune)
+        return freeze(wide(net, self.dataset, recipe.precision)[0].to(self.device), recipe.freeze)
 
     def begin(self, way: Way) -> _Begun:
         """Return a run at its start."""

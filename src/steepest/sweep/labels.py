@@ -67,7 +67,7 @@ def shown_value(name: str, value: str) -> str:
         ('batch 32', 'all trained', 'rates head=10')
     """
     factor = FACTOR[name]
-    if factor.plain and value in ("", NOTHING):
+    if factor.plain and value in ("", NOTHING, factor.empty):
         return factor.plain
     match name:
         case "batch_size" if value == DEFAULT:

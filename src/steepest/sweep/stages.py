@@ -57,7 +57,9 @@ def in_stages(
 
 def plain_run_of(wanted: Wanted, model: str) -> Wanted:
     """Return a plain run of another model, with all that an arm has but the rates of its parameters."""
-    return replace(wanted, model=model, model_name="", procedure=PLAIN, rates="", freeze="", name="")
+    return replace(
+        wanted, model=model, model_name="", procedure=PLAIN, rates="", freeze="", finetune="", name=""
+    )
 
 
 def uses_of(arm: PlannedArm) -> dict[Use, tuple[int, str]]:

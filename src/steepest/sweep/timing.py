@@ -14,6 +14,7 @@ from torch import nn
 from steepest.errors import OptionError, StepError
 from steepest.models import build_model, count_parameters
 from steepest.optim import make_rule
+from steepest.optim.selection import freeze
 from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, ExecutionOptions, Precision
 from steepest.regularizers.check import moves_tables
@@ -74,7 +75,9 @@ def choose_execution(bench: Bench, asked: ExecutionOptions | None = None, runs: 
     """
     asked = asked or ExecutionOptions.model_validate({})
     adam = make_rule("adam")
-    net = build_model(bench.model or bench.recipe.model, bench.dataset.shape)
+    recipe = bench.recipe
+    net = build_model(bench.model or recipe.model, bench.dataset.shape, finetune=recipe.finetune)
+    freeze(net, recipe.freeze)
     tables: tuple[str, ...] = ()
     if asked.rows != "off" and not moves_tables(bench.recipe.regularizer):
         tables = choose_tables(net, bench.dataset, bench.recipe.batch_size, asked.rows, bench.device)

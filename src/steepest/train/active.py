@@ -95,7 +95,7 @@ class ActiveRun:
         self._meter, self._together = Meter(device), together
         self.recipe, self.key, self.method, self.purpose = recipe, key, method, purpose
         self.net, self.dataset = wide(
-            first_model(model or recipe.model, dataset.shape, key.seed, recipe.draw),
+            first_model(model or recipe.model, dataset.shape, key.seed, recipe.draw, recipe.finetune),
             dataset,
             recipe.precision,
         )

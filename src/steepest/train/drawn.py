@@ -13,7 +13,9 @@ from steepest.optim.roles import roles_of
 from steepest.rng import seed_for, torch_stream
 
 
-def first_model(model: str | ModelBuilder, shape: Shape, seed: int, draw: str = "") -> nn.Module:
+def first_model(
+    model: str | ModelBuilder, shape: Shape, seed: int, draw: str = "", finetune: str = ""
+) -> nn.Module:
     """Return a new model with the first weights of a run.
 
     Args:
@@ -22,6 +24,7 @@ def first_model(model: str | ModelBuilder, shape: Shape, seed: int, draw: str = 
         seed: of the run.
         draw: ``another``: with other random numbers of the same seed; ``glorot``: weights of layers by
             :func:`glorot_`; both; or nothing.
+        finetune: which part of it is trained, as in a recipe.
 
     Example:
         >>> shape = Shape("regression", {}, ("x",), 1)
@@ -30,7 +33,7 @@ def first_model(model: str | ModelBuilder, shape: Shape, seed: int, draw: str = 
         [True, False]
     """
     again = "another" in draw.split()
-    net = build_model(model, shape, seed=seed_for(seed, "init", 1) if again else seed)
+    net = build_model(model, shape, seed=seed_for(seed, "init", 1) if again else seed, finetune=finetune)
     if "glorot" in draw.split():
         glorot_(net, seed, int(again))
     return net

@@ -16,6 +16,7 @@ from steepest.curvature.outputs import twice_differentiated
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import OptionError
+from steepest.finetuning import finetuned
 from steepest.objectives import Objective, loss_title, make_objective, registry, total_weight
 from steepest.objectives.target import Target, target_of
 from steepest.objectives.taught import teacher_losses
@@ -345,7 +346,7 @@ def wide(model: nn.Module, dataset: Dataset, precision: Precision) -> tuple[nn.M
 
 def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> SupervisedProblem:
     """Return the problem of a recipe on a dataset for a new model, of which the recipe may fix a part."""
-    freeze(model, recipe.freeze)
+    freeze(finetuned(model, recipe.finetune), recipe.freeze)
     target = target_of(dataset)
     objective = make_objective(recipe.loss, target)
     columns = tuple(dataset.shape.cardinalities)
