@@ -45,6 +45,21 @@ class Convolutional(nn.Module):
         return self.head(found.flatten(1))
 
 
+class Attending(nn.Module):
+    """Attention by torch's function and by torch's layer, on four tokens of three numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(3, 12)
+        self.layer = nn.TransformerEncoderLayer(4, 2, 6, dropout=0.0, activation="gelu", batch_first=True)
+        self.head = nn.Linear(4, 3)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        split = self.first(tokens).unflatten(-1, (3, 2, 2)).permute(2, 0, 3, 1, 4)
+        found = nn.functional.scaled_dot_product_attention(*split, is_causal=True)
+        return self.head(self.layer(found.transpose(1, 2).flatten(2)).mean(1))
+
+
 def plain(*, norm: bool = False) -> nn.Module:
     more = [nn.BatchNorm1d(4)] if norm else []
     return nn.Sequential(nn.Linear(3, 4), *more, nn.Tanh(), nn.Linear(4, 3))
@@ -59,6 +74,8 @@ def nets() -> dict[str, tuple[nn.Module, Tensor]]:
             "convolutional": (Convolutional(), torch.randn(7, 1, 4, 4, dtype=torch.float64)),
             "plain": (plain(), torch.randn(7, 3, dtype=torch.float64)),
             "norm": (plain(norm=True), torch.randn(7, 3, dtype=torch.float64)),
+            "attention": (Attending(), torch.randn(7, 4, 3, dtype=torch.float64)),
+            "attention, evaluated": (Attending().eval(), torch.randn(7, 4, 3, dtype=torch.float64)),
         }
         for net, _ in made.values():
             net.double()

@@ -172,12 +172,29 @@ def test_models_of_earlier_versions_know_their_rows_without_counts(trained, tmp_
     assert read.tested.tolist() == read.unused.tolist() == [0] * len(hashes)
 
 
+@pytest.mark.parametrize("make", [churn_table, with_copies])
+@pytest.mark.parametrize("split", ["none", "refit:auto"])
+def test_rows_of_training_are_recognised_where_nothing_is_held_out(make, split: str, tmp_path: Path) -> None:
+    """In the whole table, in parts of it and beside new rows."""
+    table = make().drop_nulls()
+    model = st.compare(st.read_table(table, target="churned", split=split), tmp_path / "run", **ONCE).best
+    trained = int(model.seen.trained.sum())
+    assert (trained < table.height) == (split != "none")
+    scores = model.predict(table).scores
+    assert (scores.seen or scores.rows, scores.new) == (trained, split != "none")
+    part = model.predict(table.gather_every(3)).scores
+    assert (part.seen or part.rows) > 0.2 * trained
+    fresh = churn_table(300, 1).drop_nulls()
+    assert model.predict(pl.concat([table, fresh])).scores.seen == trained
+    assert model.predict(fresh).scores.rows == fresh.height
+
+
 @pytest.mark.parametrize("cells", [2, 12, 100, 5000])
 @pytest.mark.parametrize("rows", [20, 200, 1100, 5000])
 def test_new_rows_are_rarely_taken_for_rows_of_training(cells: int, rows: int) -> None:
     """Rows of few different contents equal rows of training by chance."""
     draw = np.random.default_rng(cells + rows)
-    taken, complete = 0, 0
+    taken, taken_alone, complete = 0, 0, 0
     for _ in range(40):
         old, new = draw.integers(0, cells, 1000), draw.integers(0, cells, rows)
         train, test = (np.bincount(each, minlength=cells) for each in (old[:900], old[900:]))
@@ -185,11 +202,16 @@ def test_new_rows_are_rarely_taken_for_rows_of_training(cells: int, rows: int) -
         chance = (int((train[old[900:]] > 0).sum()) + 1) / 102
         origin = Origin(1000, dict(zip(times.tolist(), different.tolist(), strict=True)), chance, 102)
 
+        _, copies = np.unique(old[:900], return_counts=True)
+        lone = Origin(900, origin.copies, (int(copies[copies > 1].sum()) + 1) / 902, 452)
+
         def found(values, train=train, test=test):
             return np.column_stack([values, train[values], test[values], 0 * values]).astype(np.uint32)
 
         taken += int(parted(found(new), origin)[0].any())
+        taken_alone += int(parted(found(new, test=0 * test), lone)[0].any())
         seen, equal = parted(found(old), origin)
         complete += int(seen.sum() == 900 and equal.sum() == (train[old[900:]] > 0).sum())
     assert complete == 40
     assert taken <= 1
+    assert taken_alone <= 1

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 import torch.autograd.forward_ad as forward
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from steepest.replacing import Replacing
 from steepest.rng import torch_stream
@@ -67,6 +68,24 @@ class TrueLookups(Replacing):
         return torch.where((codes == padding)[..., None], found.detach(), found)
 
 
+@contextmanager
+def twice_differentiable() -> Generator[None]:
+    """Inside the block, what modules call can be differentiated forwards, and backwards twice.
+
+    Attention is computed step by step: of its fused kernels torch has first derivatives backwards alone. Look-ups are
+    those of :class:`TrueLookups`.
+
+    Example:
+        >>> attend, rows = nn.functional.scaled_dot_product_attention, torch.ones(1, 1, 2, 4, requires_grad=True)
+        >>> with twice_differentiable():
+        ...     [slope] = torch.autograd.grad(attend(rows, rows, rows).square().sum(), rows, create_graph=True)
+        >>> torch.autograd.grad(slope.sum(), rows)[0].sum().item()
+        16.0
+    """
+    with sdpa_kernel(SDPBackend.MATH), TrueLookups():
+        yield
+
+
 def held(
     model: nn.Module,
     inputs: tuple[Any, ...],
@@ -91,7 +110,7 @@ def held(
 
     def call(parameters: Mapping[str, Tensor]) -> Tensor:
         own = {name: each.clone() for name, each in buffers.items()}
-        with draws(), TrueLookups():
+        with draws(), twice_differentiable():
             return torch.func.functional_call(model, {**parameters, **own}, inputs)
 
     return call

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from steepest.curvature import hessian_free, notebook_2021
+from steepest.curvature.function import twice_differentiable
 from steepest.curvature.hessian_free import CarriedState, StepOptions
 from steepest.curvature.outputs import no_curvature
 from steepest.errors import ModelError, OptionError
@@ -81,7 +82,7 @@ class HessianFree(torch.optim.Optimizer):
         params: list[Tensor] = [each for each in group["params"] if each.requires_grad]
         published = group["variant"] == "notebook-2021"
         held = _Held(self.model, hold=not published)
-        with torch.enable_grad(), held:
+        with torch.enable_grad(), held, twice_differentiable():
             loss, outputs = closure()
         at = _Graph(loss, outputs, params)
         start = [each.detach().clone() for each in params]
@@ -89,7 +90,7 @@ class HessianFree(torch.optim.Optimizer):
         @torch.no_grad()
         def moved(move: Tensor) -> float:
             _put(params, start, move)
-            with held:
+            with held, twice_differentiable():
                 return float(closure()[0])
 
         slots = self.state[params[0]]

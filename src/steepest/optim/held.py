@@ -9,12 +9,13 @@ later ones leave them as the first left them.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from steepest.curvature.function import twice_differentiable
 from steepest.optim.problem import LeastSquares, Problem, losses
 
 FORWARD = 1 / 3
@@ -32,6 +33,7 @@ class HeldLoss:
         problem: the model and its loss.
         batch: of the step.
         randomness: makes all draws inside its block those of the step, from their beginning.
+        twice: whether the loss or residuals are differentiated twice.
 
     Attributes:
         losses: of the evaluations so far, without penalties.
@@ -56,11 +58,17 @@ class HeldLoss:
     """
 
     def __init__(
-        self, problem: Problem, batch: Any, randomness: Callable[[], AbstractContextManager[None]]
+        self,
+        problem: Problem,
+        batch: Any,
+        randomness: Callable[[], AbstractContextManager[None]],
+        *,
+        twice: bool = False,
     ) -> None:
         self.problem = problem
         self.batch = batch
         self.randomness = randomness
+        self.twice = twice
         self.losses: list[float] = []
         self.forwards, self.products = 0, 0.0
         self.broken = ""
@@ -118,7 +126,7 @@ class HeldLoss:
             put(copied(self._start))
         self._moved = True
         try:
-            with self.randomness():
+            with self.randomness(), twice_differentiable() if self.twice else nullcontext():
                 yield
         finally:
             if moved is not None:

@@ -34,7 +34,8 @@ class Origin:
         rows: of training, validation and test together, and those of the table that are none of them.
         copies: how many different training and validation rows there are so many times: ``{1: 500, 2: 20}``.
         chance: the share of test rows, which are new to the model, that equal a training or validation row all the
-            same; without test rows, the share of validation rows that equal a training row.
+            same; without test rows, the share of validation rows that equal a training row; without these, the share of
+            training rows that equal another one.
         judged: how many rows this share was found on.
     """
 
@@ -126,14 +127,18 @@ class SeenRows:
             )
         )
         seen = np.concatenate([train, validation])
-        new, known = (test, seen) if len(test) else (validation, train)
         hashes, place = np.unique(np.concatenate([seen, test]), return_inverse=True)
         trained, tested = (
             np.bincount(each, minlength=len(hashes)).astype(np.uint32)
             for each in (place[: len(seen)], place[len(seen) :])
         )
-        judged = len(new) + 2
-        chance = (int(np.isin(new, known).sum()) + 1) / judged
+        if len(test) or len(validation):
+            equal = np.isin(test, seen) if len(test) else np.isin(validation, train)
+            judged = len(equal) + 2
+        else:  # each training row among the others, which a new row equals as often; two that are equal are found twice
+            equal = trained[place] > 1
+            judged = len(equal) / 2 + 2
+        chance = (int(equal.sum()) + 1) / (len(equal) + 2)
         return cls(hashes, trained, tested, np.zeros_like(trained), chance, judged)
 
     def within(self, table: NDArray[np.uint32]) -> SeenRows:

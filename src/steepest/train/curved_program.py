@@ -17,7 +17,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as tree
 
 from steepest.curvature.cg import stored_places
-from steepest.curvature.function import TrueLookups
+from steepest.curvature.function import twice_differentiable
 from steepest.curvature.hessian_free import DECREASE
 from steepest.data.dataset import Part
 from steepest.errors import first_line
@@ -226,7 +226,7 @@ class CurvedProgram:
             if module.padding_idx is not None:
                 padding = (changing.ids[name] == module.padding_idx)[:, None]
                 there[name] = torch.where(padding, there[name].detach(), there[name])
-        with unpadded(modules.values()), TrueLookups():
+        with unpadded(modules.values()), twice_differentiable():
             return self.problem.outputs({**state.fixed, **there}, buffers, batch, {"dropout": changing.bits})
 
     def _gathered(

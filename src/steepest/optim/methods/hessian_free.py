@@ -38,7 +38,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from steepest.curvature import hessian_free, notebook_2021
-from steepest.curvature.function import TrueLookups
+from steepest.curvature.function import twice_differentiable
 from steepest.curvature.hessian_free import CarriedState, StepOptions
 from steepest.curvature.products import Curvature
 from steepest.errors import OptionError
@@ -405,7 +405,7 @@ def _looked_at(
     modules = [] if rows.tables is None else list(rows.tables.modules.values())
 
     def call(there: Mapping[str, Tensor]) -> Tensor:
-        with within(), unpadded(modules), TrueLookups():
+        with within(), unpadded(modules), twice_differentiable():
             return problem.outputs_at(batch, rows.without_padding(there))
 
     none = torch.zeros((), device=next(iter(parameters.values())).device)

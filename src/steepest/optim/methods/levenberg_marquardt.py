@@ -188,14 +188,17 @@ class LevenbergMarquardtMethod(Method):
     ) -> Iterator[StepInfo]:
         """Make the steps one after the other."""
         for step in range(first, first + count):
-            held = HeldLoss(problem, feed.batch(step), partial(feed.randomness, step))
+            held = HeldLoss(problem, feed.batch(step), partial(feed.randomness, step), twice=True)
             self._step(held, state, self.lr * self.settings.multiplier(step, state.gradients))
             state.gradients += held.count
             yield StepInfo.of(held)
 
     def evaluations(self, problem: Problem, state: LevenbergMarquardtState, feed: BatchSource) -> Evaluations:
         """Return what makes the products of a Jacobian, and the loss of a trial."""
-        held, params = HeldLoss(problem, feed.batch(0), partial(feed.randomness, 0)), state.parameters
+        held, params = (
+            HeldLoss(problem, feed.batch(0), partial(feed.randomness, 0), twice=True),
+            state.parameters,
+        )
         residuals = held.residuals()
         return {
             "product": (_products(residuals, params), lambda: jacobian(residuals, params)),

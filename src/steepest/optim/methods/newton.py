@@ -156,14 +156,14 @@ class NewtonMethod(Method):
     ) -> Iterator[StepInfo]:
         """Make the steps one after the other."""
         for step in range(first, first + count):
-            held = HeldLoss(problem, feed.batch(step), partial(feed.randomness, step))
+            held = HeldLoss(problem, feed.batch(step), partial(feed.randomness, step), twice=True)
             self._step(held, state.parameters, self.lr * self.settings.multiplier(step, state.gradients))
             state.gradients += held.count
             yield StepInfo.of(held)
 
     def evaluations(self, problem: Problem, state: NewtonState, feed: BatchSource) -> Evaluations:
         """Return what makes the products of a Hessian, and a loss of the line search."""
-        held = HeldLoss(problem, feed.batch(0), partial(feed.randomness, 0))
+        held = HeldLoss(problem, feed.batch(0), partial(feed.randomness, 0), twice=True)
         params, first = gradient(held(), state.parameters)
         return {"product": (size_of(params), lambda: hessian(first, params)), "forward": (1, held.value)}
 
