@@ -141,7 +141,9 @@ def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, ca
     other = tmp_path / "other.txt"
     other.write_text("the queen of rome\nand no more war\n" * 20)
     assert main(["predict", str(done / "model"), str(other), "--out", str(tmp_path / "found.csv")]) == 0
-    assert re.search(r"loss per token\s+[0-9.]+", capsys.readouterr().out)
+    said = capsys.readouterr()
+    assert re.search(r"loss per token\s+[0-9.]+", said.out)
+    assert "weighted" not in said.out + said.err
     model = st.load(done / "model")
     known = model.predict(other).scores
     assert known["perplexity"].value == pytest.approx(2.718281828459045 ** known["token_loss"].value)
@@ -150,6 +152,10 @@ def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, ca
     assert (one.tokens == 20) is not one.ended
     assert main(["generate", str(done / "model"), "the ", "--tokens", "20", "--seed", "1", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["text"] == one.text
+    assert main(["generate", str(done / "model"), "caf\udce9", "--tokens", "2"]) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith("caf�")
+    assert said.err.startswith("1 half of a surrogate pair")
     greedy = st.generate(model, "the ", tokens=5, temperature=0, seed=7)
     assert greedy.text == st.generate(model, "the ", tokens=5, temperature=0, seed=8).text
     baseline = st.generate(done / "baselines" / "bigram", "the ", tokens=5)

@@ -11,10 +11,13 @@ import torch
 from steepest.data.dataset import Part
 from steepest.data.sources.opening import open_source
 from steepest.data.texts.blocks import blocks_of
+from steepest.data.texts.described import about_replaced
 from steepest.data.texts.tokenizer import Bytes
 from steepest.data.texts.vocabulary import IGNORE
+from steepest.errors import DataError
 from steepest.evaluate.metrics import evaluate, metric_names, values_by_row
 from steepest.evaluate.outputs import outputs_on, predict
+from steepest.generating.generate import go_on
 from steepest.models import build_model
 from steepest.objectives.target import target_of
 from steepest.recipe import Recipe
@@ -174,6 +177,75 @@ def test_empty_lines_are_left_out_and_counted():
         assert bool((part.target != IGNORE).any(1).all())
     said = open_source([text], reader="text", block=16, layout="lines").describe().as_json()
     assert (said["lines"], said["empty_lines"], said["documents"]) == (79, 39, 40)
+
+
+def said_of(source) -> dict[str, str]:
+    return {each.text: each.kind for each in source.make(0)[0].notes}
+
+
+@pytest.mark.parametrize("mark", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\x1e"])
+def test_lines_end_with_line_ends_only(mark):
+    """Other separators of Unicode stand inside them, as in a web page's text."""
+    ends = ("\n", "\r\n", "\r")
+    text = "".join(f"line {i}{mark}goes on{ends[i % 3]}" for i in range(30))
+    source = open_source([text], reader="text", block=16, layout="lines")
+    said = source.describe().as_json()
+    assert (said["documents"], said["lines"], said["empty_lines"]) == (30, 30, 0)
+    assert f"line 7{mark}goes on" in [each for part in source._texts[0].values() for each in part]
+
+
+@pytest.mark.parametrize("layout", ["packed", "lines"])
+@pytest.mark.parametrize(("part", "blanks"), [("validation", 4000), ("test", 600)])
+def test_a_part_without_text_is_refused_by_name(layout, part, blanks):
+    source = open_source(
+        ["the king loves peace. " * 200 + " " * blanks], reader="text", block=16, layout=layout
+    )
+    for use in (lambda: source.make(0), source.describe):
+        with pytest.raises(DataError, match=f"the {part} part of text holds no text") as caught:
+            use()
+        assert f"--{part}-file" in caught.value.hint
+    assert blocks_of([], 0, 16, layout).inputs.shape == (0, 16)
+
+
+def test_documents_that_are_in_two_parts_are_counted():
+    """Whatever blanks are at their ends; a few lines that come again are no warning."""
+    twice = [f"{name} king of rome and of the east\n" for name in ("a", "the")] * 20
+    twice = [each + " " * (i % 3) for i, each in enumerate(twice)]
+    found = said_of(open_source(twice, reader="text", block=16))
+    wanted = "4 of 4 validation documents and 4 of 4 test documents equal one of an earlier part"
+    assert [kind for text, kind in found.items() if text.startswith(wanted)] == ["warning"]
+    lines = "\n".join([*(f"line {i} of the king" for i in range(60)), *(["ROMEO:"] * 20)])
+    found = said_of(open_source([lines], reader="text", block=16, layout="lines"))
+    assert [kind for text, kind in found.items() if "of an earlier part" in text] == ["info"]
+    for source in (
+        open_source([f"{i}: {each}" for i, each in enumerate(DOCUMENTS)], reader="text", block=8),
+        open_source(twice, reader="text", block=16, split="none"),
+    ):
+        assert not [text for text in said_of(source) if "of an earlier part" in text]
+
+
+def test_one_file_is_not_two_parts(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("\n".join(DOCUMENTS))
+    with pytest.raises(DataError, match="the test rows and the train rows are one file"):
+        open_source(path, reader="text", block=16, test=str(path))
+
+
+def test_halves_of_surrogate_pairs_are_read_as_replacement_characters(tmp_path):
+    """They are no characters and have no UTF-8; JSON can hold them, and a shell's bytes become them."""
+    path = tmp_path / "a.jsonl"
+    path.write_text("".join(f'{{"text": "king {i} \\ud83d of \\ud83d\\ude00"}}\n' for i in range(20)))
+    source = open_source(path, reader="text", block=16)
+    wanted = "20 halves of surrogate pairs, which are no characters, are read as U+FFFD (�)."
+    assert said_of(source)[wanted] == "warning"
+    assert source._read.texts[3] == "king 3 � of 😀"
+    data, pipeline = source.make(0)
+    [batch] = pipeline.transform_batches(["caf\udce9 and more"], 9)
+    assert [each.text for each in batch.reports] == [about_replaced(1)]
+    net = build_model("transformer(width=8, layers=1, heads=2)", data.shape)
+    found = go_on(net, pipeline, "caf\udce9", tokens=3)
+    assert (found.prompt, found.replaced) == ("caf�", 1)
+    assert go_on(net, pipeline, "caf�", tokens=3).text == found.text
 
 
 def test_a_problem_without_a_target_keeps_three_dimensions_for_members():

@@ -18,7 +18,7 @@ from steepest.data.texts.checkpoints import NAMES, read_checkpoint
 from steepest.data.texts.scored import read_scored
 from steepest.data.texts.tokenizers import load_tokenizer, stored_tokenizer
 from steepest.errors import DataError, ModelError
-from steepest.generating.sampling import sampled
+from steepest.generating.sampling import chosen, sampled
 from steepest.models import build_model
 from steepest.models.transformer import Transformer
 from steepest.rng import stream, torch_stream
@@ -121,6 +121,13 @@ def test_generation_with_a_cache_draws_what_it_draws_without():
     assert sampled(net, [1, 2], **how) == sampled(Plain(), [1, 2], **how)
     assert sampled(net, [1, 2], **how) != sampled(net, [1, 2], **{**how, "seed": 4})
     assert len(sampled(net, [1], window=4, tokens=20)) == 20
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("temperature", [0.0, 5e-324, 1e-320, 1e-300])
+def test_a_temperature_near_0_takes_the_most_probable_token(temperature):
+    logits = torch.tensor([0.0, 5.0, 4.999, -math.inf])
+    assert [chosen(logits, temperature, k, draw) for k in (0, 3) for draw in (0.0, 0.5, 0.999)] == [1] * 6
 
 
 def saved_llama(folder: Path, net: Transformer, **changes) -> Path:

@@ -44,9 +44,12 @@ def generate(
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the result as JSON.")] = False,
 ) -> None:
     """Go on with a text by a model that a comparison of texts has trained."""
+    from steepest.data.texts.described import about_replaced
     from steepest.generating.generate import generate as made
 
     found = made(
         folder, prompt, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed, arm=arm, own=model
     )
+    if found.replaced:
+        line(about_replaced(found.replaced))
     line(json.dumps(asdict(found), ensure_ascii=False) if as_json else str(found), out=True)

@@ -8,6 +8,7 @@ from pathlib import Path
 from torch import nn
 
 from steepest.data.sources.text import TextPipeline
+from steepest.data.texts.reading import whole
 from steepest.errors import ModelError
 from steepest.generating import TEMPERATURE, TOKENS, TOP_K
 from steepest.generating.sampling import sampled
@@ -20,16 +21,18 @@ class Generated:
     """A text that a model has gone on with.
 
     Attributes:
-        prompt: what was given.
+        prompt: what was given, with U+FFFD for what is no character.
         text: what was drawn.
         tokens: how many tokens that is.
         ended: whether the model ended the document itself.
+        replaced: how many U+FFFD these are.
     """
 
     prompt: str
     text: str
     tokens: int
     ended: bool
+    replaced: int = 0
 
     def __str__(self) -> str:
         return f"{self.prompt}{self.text}"
@@ -85,11 +88,10 @@ def go_on(
 ) -> Generated:
     """Go on with a text by a network, see :func:`generate`."""
     tokenizer = pipeline.tokenizer
+    prompt, replaced = whole(prompt)
     start = [tokenizer.boundary, *(tokenizer.encode(prompt).tolist() if prompt else ())]
     how = {"tokens": tokens, "top_k": top_k, "seed": seed}
-    found = sampled(
-        net, start, window=pipeline.block, stop=tokenizer.boundary, temperature=temperature, **how
-    )
-    whole, before = tokenizer.decode([*start, *found]), tokenizer.decode(start)
-    text = whole[len(before) :] if whole.startswith(before) else tokenizer.decode(found)
-    return Generated(prompt, text, len(found), len(found) < tokens)
+    found = sampled(net, start, window=pipeline.block, stop=tokenizer.ends, temperature=temperature, **how)
+    every, before = tokenizer.decode([*start, *found]), tokenizer.decode(start)
+    text = every[len(before) :] if every.startswith(before) else tokenizer.decode(found)
+    return Generated(prompt, text, len(found), len(found) < tokens, replaced)

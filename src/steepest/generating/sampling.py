@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ def sampled(
     start: Sequence[int],
     *,
     window: int,
-    stop: int | None = None,
+    stop: Collection[int] = (),
     tokens: int = TOKENS,
     temperature: float = TEMPERATURE,
     top_k: int = TOP_K,
@@ -36,7 +36,7 @@ def sampled(
         net: called with tokens ``[1, T]``, returns logits ``[1, T, V]``.
         start: the first tokens, at least one.
         window: how many tokens the model has seen at once in training.
-        stop: the token that ends a text, which is not returned; None for none.
+        stop: tokens that end a text; they are not returned.
         tokens: how many are drawn at most, from 0.
         temperature: :math:`\tau`, from 0; with 0 the most probable token is taken.
         top_k: k; 0 for all.
@@ -73,7 +73,7 @@ def sampled(
                     logits, state = goes_on(torch.tensor([found[-1:]]), state)
                     held += 1
                 token = chosen(logits[0, -1], temperature, top_k, float(draws.random()))
-                if token == stop:
+                if token in stop:
                     break
                 found.append(token)
     finally:
@@ -94,7 +94,8 @@ def chosen(logits: Tensor, temperature: float, top_k: int, draw: float) -> int:
     if temperature == 0:
         return int(values.argmax())
     kept = np.sort(np.argsort(-values, kind="stable")[:top_k]) if top_k else np.arange(len(values))
-    shares = np.exp((values[kept] - values[kept].max()) / temperature).cumsum()
+    with np.errstate(over="ignore"):  # of a temperature near 0: the shares are 0
+        shares = np.exp((values[kept] - values[kept].max()) / temperature).cumsum()
     return int(kept[min(np.searchsorted(shares, draw * shares[-1], side="right"), len(kept) - 1)])
 
 

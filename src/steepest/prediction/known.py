@@ -212,7 +212,7 @@ class Known:
             new=new,
             equal=int(equal.sum()),
             weight=self.question.weight,
-            weighted=self.weights is not None,
+            weighted=self.weights is not None and self.question.weight is not None,
             **asdict(self.unscored),
         )
 

@@ -17,13 +17,13 @@ from steepest.data.catalog import is_name, open_catalog
 from steepest.data.dataset import Dataset, InputField, InWords, Note, Part, Shape, TargetScale, Task
 from steepest.data.described import DataOverview
 from steepest.data.options import TableOptions
-from steepest.data.parts import PARTS
+from steepest.data.parts import PARTS, check_other_file
 from steepest.data.preparation import StepReport
 from steepest.data.sources.contract import Source
 from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.split_rule import NOTHING
 from steepest.data.texts.blocks import TextRows, blocks_of
-from steepest.data.texts.described import overview
+from steepest.data.texts.described import about_equal, about_replaced, overview
 from steepest.data.texts.reading import Documents, read_documents
 from steepest.data.texts.splitting import split_documents
 from steepest.data.texts.tokenizer import Tokenizer
@@ -117,7 +117,7 @@ class TextPipeline(Pipeline):
             raise OptionError(f"a text has no column {keep[0]!r}", hint="leave --keep out.")
         found = self.read(source)
         part = self.part(found.texts)
-        notes = _about_empty(found, self.layout)
+        notes = [*_about_empty(found, self.layout), *_replaced(found.replaced)]
         for start in range(0, len(part), rows):
             some = part.map(lambda each, at=start: each[at : at + rows])
             assert some.weights is not None
@@ -197,6 +197,8 @@ class TextData(Source):
                 f"--split none has no effect: there are texts of their own for {' and '.join(self._given)}",
                 hint="leave it out.",
             )
+        for part, each in self._given.items():
+            check_other_file(part, each, {"train": read, **self._given})
         self._read = self._documents(read)
         self._also = None if options.also is None else self._documents(options.also)
         self._others = {part: self._documents(each) for part, each in self._given.items()}
@@ -267,6 +269,14 @@ class TextData(Source):
                 f"{'is' if len(train) == 1 else 'are'} {counted(len(train), 'row')} of {block}: too few to learn from",
                 hint="give more text, or shorter rows: --block 16.",
             )
+        held_out = options.split_rule.held_out
+        for part in PARTS[1:] if held_out else ():
+            if not len(blocks[part]):
+                raise DataError(
+                    f"the {part} part of {self.name} holds no text: no character that is no space",
+                    hint=f"remove blanks from the ends of the text, hold more out (--{part} 0.3), or name a text: "
+                    f"--{part}-file FILE.",
+                )
         mean = float(train.tokens.mean())
         pipeline = TextPipeline(tokenizer, block, self._layout, options.field, options.encoding, mean)
         parts = {part: each.part(mean) for part, each in blocks.items()}
@@ -277,7 +287,6 @@ class TextData(Source):
         also = None if self._also is None else pipeline.part(self._also.texts)
         if also is not None:
             digest.update(np.ascontiguousarray(also.target.numpy()).data)
-        held_out = options.split_rule.held_out
         tokens = {part: int(each.tokens.sum()) for part, each in blocks.items()}
         shown = ", ".join(f"{tokens[part]:,} {part}" for part in PARTS if held_out or part == "train")
         note = f"tokens: {shown}, by {tokenizer.title} ({tokenizer.size:,} pieces), in rows of {block}, {self._layout}."
@@ -288,7 +297,7 @@ class TextData(Source):
             validation=parts["validation"],
             test=parts["test"],
             shape=pipeline.shape,
-            notes=(about_split, Note("info", note), *_about_empty(self._read, self._layout)),
+            notes=(about_split, Note("info", note), *self._about_documents()),
             provenance={
                 "source": str(self._source) if isinstance(self._source, str | Path) else "texts in memory",
                 "rows": {part: len(each) for part, each in blocks.items() if held_out or part == "train"},
@@ -301,6 +310,15 @@ class TextData(Source):
             also=also,
             words=InWords(f"the up to {block} tokens before it", "new.txt"),
         ), pipeline
+
+    def _about_documents(self) -> list[Note]:
+        """Return what a person should know of the documents: those left out, replaced characters, equal ones."""
+        also = [] if self._also is None else [self._also]
+        replaced = sum(each.replaced for each in (self._read, *self._others.values(), *also))
+        notes = [*_about_empty(self._read, self._layout), *_replaced(replaced)]
+        if self.options.split_rule.held_out:
+            notes += about_equal(self._texts[0], self._layout)
+        return notes
 
     def make(self, test_set: int | None) -> tuple[Dataset, TextPipeline]:
         """Return the dataset and its pipeline, see :meth:`Source.make`."""
@@ -354,3 +372,7 @@ def _about_empty(found: Documents, layout: str) -> list[Note]:
             f"{what}{share} {'is' if found.empty == 1 else 'are'} left out: nothing in them is scored.",
         )
     ]
+
+
+def _replaced(count: int) -> list[Note]:
+    return [Note("warning", about_replaced(count))] if count else []

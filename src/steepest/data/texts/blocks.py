@@ -59,6 +59,8 @@ def blocks_of(documents: Sequence[Tokens], boundary: int, length: int, layout: s
         >>> found.inputs.tolist(), found.target.tolist()
         ([[0, 5, 6], [7, 0, 0], [0, 8, 0]], [[5, 6, 7], [0, -100, -100], [8, 0, -100]])
     """
+    if not documents:
+        return TextRows(*(np.zeros((0, length), dtype=np.int64) for _ in range(2)))
     edge = np.array([boundary], dtype=np.int64)
     if layout == "lines":
         rows = [_cut(np.concatenate([edge, each, edge]), boundary, length) for each in documents]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,14 @@ from steepest.data.texts.tokenizer import Tokenizer, Tokens
 from steepest.errors import DataError, OptionError
 
 BOUNDARY = "<|endoftext|>"
-_BOUNDARIES = (BOUNDARY, "</s>", "<|end_of_text|>", "<eos>", "<s>")
-"""What pieces between documents are called, in the files of models."""
+_BEGINNINGS = (BOUNDARY, "<s>", "<|begin_of_text|>", "<bos>")
+"""What pieces that begin documents are called, in the files of models."""
+_ENDS = (BOUNDARY, "</s>", "<|end_of_text|>", "<eos>")
+"""What pieces that end them are called."""
 LEAST = 257
+_SPACE = "▁"
+"""What stands for a space in pieces that are characters."""
+_BYTE = re.compile(r"<0x([0-9A-F]{2})>")
 
 
 def library() -> Any:
@@ -38,9 +44,15 @@ def library() -> Any:
 class Json(Tokenizer):
     """A tokenizer as the library stores it, in JSON.
 
+    Pieces are what their tokenizer as a whole says: letters that stand for bytes, as GPT-2 has them, or characters
+    with ``▁`` for a space, as SentencePiece has them, where ``<0x0A>`` is a byte. The names of special pieces are
+    plain characters where a text holds them.
+
     Args:
         stored: the JSON.
         title: what it is, for a reader.
+        beginning: code of the piece that documents begin with, where no template in the JSON says it.
+        size: pieces of the model's vocabulary, where it has more than the JSON; those beyond are no text.
 
     Raises:
         ValueError: it is none, or has no piece that can stand between documents.
@@ -48,37 +60,81 @@ class Json(Tokenizer):
 
     kind = "json"
 
-    def __init__(self, stored: str, title: str) -> None:
-        self.stored, self.title = stored, title
+    def __init__(
+        self, stored: str, title: str, *, beginning: int | None = None, size: int | None = None
+    ) -> None:
+        self.stored, self.title, self.beginning, self._size = stored, title, beginning, size
         try:
             self._made: Any = library().Tokenizer.from_str(stored)
         except OptionError:
             raise
         except Exception as error:
             raise ValueError(str(error)) from None
-        codes = [self._made.token_to_id(each) for each in _BOUNDARIES]
-        known = [each for each in codes if each is not None]
-        if not known:
-            raise ValueError(
-                f"it has none of the pieces {', '.join(_BOUNDARIES)}, of which one ends a document"
-            )
-        self.boundary = known[0]
-        special = {each["id"] for each in json.loads(stored).get("added_tokens", ()) if each.get("special")}
-        names: list[str | None] = [
-            self._made.id_to_token(each) for each in range(self._made.get_vocab_size())
-        ]
-        self.pieces = [
-            b"" if each is None or at in {self.boundary, *special} else _bytes_of(each)
-            for at, each in enumerate(names)
-        ]
+        self._made.encode_special_tokens = True
+        self._made.no_truncation()
+        self._made.no_padding()
+        content: Any = json.loads(stored)
+        codes: dict[str, int] = self._made.get_vocab(with_added_tokens=True)
+        added = {each["id"]: each for each in content.get("added_tokens") or ()}
+        special = {code for code, each in added.items() if each.get("special")}
+        self.boundary = self._between(special, codes)
+        self._ends = frozenset({self.boundary, *(codes[each] for each in _ENDS if each in codes)})
+        means = _alphabet(content)
+        pieces = [b""] * max(size or 0, 1 + max(codes.values()))
+        for piece, code in codes.items():
+            if code in added:
+                pieces[code] = piece.encode("utf-8")
+            else:
+                pieces[code] = means(piece)
+        for code in (*special, self.boundary):
+            pieces[code] = b""
+        self.pieces = pieces
+        self.dummy = self._prepared("a")[:1] in _SPACES
+        self._takes = self.dummy and self._prepared(" a") == self._prepared("a")
+
+    def _between(self, special: set[int], codes: Mapping[str, int]) -> int:
+        """Return the code of the piece that documents begin with; where none is known, of one that ends them."""
+        template: list[int] = [each for each in self._made.encode("").ids if each in special]
+        if template:
+            return template[0]
+        if self.beginning is not None and self.beginning in codes.values():
+            return self.beginning
+        named = [codes[each] for each in (*_BEGINNINGS, *_ENDS) if each in codes]
+        if not named:
+            known = ", ".join(dict.fromkeys((*_BEGINNINGS, *_ENDS)))
+            raise ValueError(f"it has none of the pieces {known}, of which one stands between documents")
+        return named[0]
+
+    def _prepared(self, text: str) -> str:
+        """Return a text as it is before it is cut into pieces."""
+        if self._made.normalizer is not None:
+            text = self._made.normalizer.normalize_str(text)
+        if self._made.pre_tokenizer is not None:
+            text = "".join(part for part, _ in self._made.pre_tokenizer.pre_tokenize_str(text))
+        return text
+
+    @property
+    def ends(self) -> frozenset[int]:
+        """Codes of the pieces that end a document."""
+        return self._ends
 
     def encode(self, text: str) -> Tokens:
         """Return the codes of a text's pieces."""
+        if self._takes and text[:1] == " ":  # else the text's own space were taken for the one put before it
+            text = f" {text}"
         return np.array(self._made.encode(text, add_special_tokens=False).ids, dtype=np.int64)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the JSON and the title."""
-        return {"kind": self.kind, "json": self.stored, "title": self.title}
+        """Return the JSON, the title, and what its model's configuration adds."""
+        more = {"beginning": self.beginning, "size": self._size}
+        known = {name: each for name, each in more.items() if each is not None}
+        return {"kind": self.kind, "json": self.stored, "title": self.title, **known}
+
+    @classmethod
+    def of_dict(cls, stored: Mapping[str, Any]) -> Json:
+        """Return what :meth:`to_dict` gave."""
+        more = {name: int(stored[name]) for name in ("beginning", "size") if name in stored}
+        return cls(str(stored["json"]), str(stored["title"]), **more)
 
 
 @functools.cache
@@ -89,11 +145,37 @@ def _letters() -> dict[str, int]:
     return {chr(each): each for each in plain} | {chr(256 + at): each for at, each in enumerate(others)}
 
 
-def _bytes_of(piece: str) -> bytes:
-    letters = _letters()
-    if all(each in letters for each in piece):
-        return bytes(letters[each] for each in piece)
-    return piece.replace("▁", " ").encode("utf-8")  # of a tokenizer whose pieces are no bytes
+_SPACES = (_SPACE, " ", chr(256 + 32))
+"""How a space is written in what is cut into pieces; the last one among the letters that stand for bytes."""
+
+
+def _alphabet(content: Mapping[str, Any]) -> Callable[[str], bytes]:
+    """Return what gives the bytes of a piece of a tokenizer, by its decoder, pre-tokenizer and model."""
+    steps = [*_steps(content.get("decoder")), *_steps(content.get("pre_tokenizer"))]
+    if any(each.get("type") == "ByteLevel" for each in steps):
+        letters = _letters()
+
+        def of_letters(piece: str) -> bytes:
+            known = all(each in letters for each in piece)
+            return bytes(letters[each] for each in piece) if known else piece.encode("utf-8")
+
+        return of_letters
+    fallback = bool((content.get("model") or {}).get("byte_fallback"))
+
+    def of_characters(piece: str) -> bytes:
+        single = _BYTE.fullmatch(piece) if fallback else None
+        return bytes([int(single[1], 16)]) if single else piece.replace(_SPACE, " ").encode("utf-8")
+
+    return of_characters
+
+
+def _steps(part: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:
+    """Yield a decoder or pre-tokenizer, or those of which it is a sequence."""
+    if part is None:
+        return
+    yield part
+    for each in (*part.get("decoders", ()), *part.get("pretokenizers", ())):
+        yield from _steps(each)
 
 
 def learned(texts: Sequence[str], size: int = 2000) -> Json:
@@ -121,7 +203,8 @@ def learned(texts: Sequence[str], size: int = 2000) -> Json:
 
 
 def read_json(path: Path) -> Json:
-    """Read a ``tokenizer.json``.
+    """Read a ``tokenizer.json``, and from a ``config.json`` beside it how many pieces its model has, and which begins
+    documents.
 
     Raises:
         DataError: it is none.
@@ -129,9 +212,24 @@ def read_json(path: Path) -> Json:
     """
     library()
     try:
-        return Json(path.read_text(encoding="utf-8"), f"the tokenizer {path.name}")
+        stored, title = path.read_text(encoding="utf-8"), f"the tokenizer {path.name}"
+        alone = Json(stored, title, beginning=_configured(path, "bos_token_id"))
+        size = _configured(path, "vocab_size") or 0
+        if size <= alone.size:
+            return alone
+        unused = f"{title}, {size - alone.size:,} of whose pieces are empty"
+        return Json(stored, unused, beginning=alone.beginning, size=size)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{str(path)!r} cannot be used as a tokenizer: {error}",
             hint="give the tokenizer.json of a model.",
         ) from None
+
+
+def _configured(path: Path, name: str) -> int | None:
+    """Return a whole number of the model's configuration beside a tokenizer, None where there is none."""
+    try:
+        found: Any = json.loads((path.parent / "config.json").read_text(encoding="utf-8")).get(name)
+    except (OSError, ValueError, AttributeError):
+        return None
+    return found if isinstance(found, int) and not isinstance(found, bool) else None

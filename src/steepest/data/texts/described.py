@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 
-from steepest.data.dataset import Dataset
+from steepest.data.dataset import Dataset, Note
 from steepest.data.described import DataFact, DataOverview, Listed
-from steepest.data.parts import PARTS
+from steepest.data.parts import KNOWN_ROWS, PARTS
 from steepest.data.texts.reading import Documents
 from steepest.data.texts.tokenizer import Tokenizer
 from steepest.data.texts.vocabulary import IGNORE
@@ -77,3 +77,39 @@ def overview(
     listed = Listed("parts", ("part", "rows", "tokens"), [(part, rows[part], tokens[part]) for part in parts])
     title = f"{counted(sum(map(len, read)), 'document')} of {every:,} tokens"
     return DataOverview(name, kind, title, tuple(facts), (listed,), data.notes)
+
+
+def about_replaced(count: int) -> str:
+    """Return a sentence on characters that are none.
+
+    Example:
+        >>> about_replaced(1)
+        '1 half of a surrogate pair, which is no character, is read as U+FFFD (�).'
+    """
+    which, verb = ("is no character", "is") if count == 1 else ("are no characters", "are")
+    halves = counted(count, "half of a surrogate pair", "halves of surrogate pairs")
+    return f"{halves}, which {which}, {verb} read as U+FFFD (�)."
+
+
+def about_equal(texts: Mapping[str, Sequence[str]], layout: str) -> list[Note]:
+    """Return a note of documents that are in an earlier part, too, but for blanks at their ends.
+
+    Single lines come again in any text, so that a few of them are no warning.
+    """
+    what = "line" if layout == "lines" else "document"
+    before: set[str] = set()
+    found: list[str] = []
+    count, most = 0, 0.0
+    for part in PARTS:
+        own = [each.strip() for each in texts[part]]
+        equal = sum(each in before for each in own)
+        if equal:
+            found.append(f"{equal:,} of {counted(len(own), f'{part} {what}')}")
+            count, most = count + equal, max(most, equal / len(own))
+        before.update(own)
+    if not found:
+        return []
+    kind = "warning" if layout != "lines" or most >= KNOWN_ROWS else "info"
+    verb, them = ("equals", "it") if count == 1 else ("equal", "them")
+    text = f"{' and '.join(found)} {verb} one of an earlier part: what is measured on {them} says nothing of others"
+    return [Note(kind, f"{text}." if kind == "info" else f"{text}; remove repeated {what}s.")]

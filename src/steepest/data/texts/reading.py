@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ SUFFIXES = (".txt", ".text", ".md", ".rst", ".tokens", ".jsonl", ".ndjson")
 JSON_LINES = (".jsonl", ".ndjson")
 FIELD = "text"
 """The field of JSON lines that is read where none is named."""
+_HALF = re.compile("[\ud800-\udfff]")
 LAYOUTS = ("packed", "lines")
 
 
@@ -30,6 +32,7 @@ class Documents:
         empty: documents, or lines that are documents, without any such character, which are left out.
         lines: of all texts.
         empty_lines: those without such a character.
+        replaced: halves of surrogate pairs, which are no characters and are read as U+FFFD.
     """
 
     texts: tuple[str, ...]
@@ -37,6 +40,7 @@ class Documents:
     empty: int
     lines: int
     empty_lines: int
+    replaced: int = 0
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -77,12 +81,12 @@ def read_documents(source: Any, *, field: str | None, layout: str, encoding: str
             f"--field {field} has no effect: there are no JSON lines ({', '.join(JSON_LINES)})",
             hint="leave it out.",
         )
-    lines = [line for _, text in pieces for line in text.splitlines()]
+    mended = [whole(text) for _, text in pieces]
+    pieces = [(name, text) for (name, _), (text, _) in zip(pieces, mended, strict=True)]
+    lines = [line for _, text in pieces for line in lines_of(text)]
     if layout == "lines":
         pieces = [
-            (f"{name}, line {at}", line)
-            for name, text in pieces
-            for at, line in enumerate(text.splitlines(), 1)
+            (f"{name}, line {at}", line) for name, text in pieces for at, line in enumerate(lines_of(text), 1)
         ]
     kept = [(name, text) for name, text in pieces if text.strip()]
     if not kept:
@@ -97,7 +101,32 @@ def read_documents(source: Any, *, field: str | None, layout: str, encoding: str
         len(pieces) - len(kept),
         len(lines),
         sum(not each.strip() for each in lines),
+        sum(count for _, count in mended),
     )
+
+
+def lines_of(text: str) -> list[str]:
+    r"""Return the lines of a text, which end with ``\r\n``, ``\r`` or ``\n`` and with no other character.
+
+    Example:
+        >>> lines_of("one\r\ntwo\x0cof two\n\n"), lines_of("")
+        (['one', 'two\x0cof two', ''], [])
+    """
+    found = re.split(r"\r\n|\r|\n", text)
+    return found if found[-1] else found[:-1]
+
+
+def whole(text: str) -> tuple[str, int]:
+    r"""Return a text with U+FFFD for every half of a surrogate pair, which is no character, and how many these are.
+
+    Example:
+        >>> whole("a\ud83d b"), whole("\ud83d\ude00"), whole("caf\udce9")
+        (('a\ufffd b', 1), ('😀', 0), ('caf\ufffd', 1))
+    """
+    if not _HALF.search(text):
+        return text, 0
+    joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    return _HALF.subn("\ufffd", joined)
 
 
 def _files(source: Any) -> Iterator[tuple[str, Path | str]]:

@@ -40,6 +40,11 @@ class Tokenizer(ABC):
         """V, pieces of the vocabulary."""
         return len(self.pieces)
 
+    @property
+    def ends(self) -> frozenset[int]:
+        """Codes of the pieces that end a document."""
+        return frozenset({self.boundary})
+
     @functools.cached_property
     def vocabulary(self) -> Pieces:
         """What its pieces are."""

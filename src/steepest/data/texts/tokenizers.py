@@ -78,5 +78,5 @@ def stored_tokenizer(stored: Mapping[str, Any]) -> Tokenizer:
     if kind == "scored":
         return Scored.of_dict(stored)
     if kind == "json":
-        return Json(str(stored["json"]), str(stored["title"]))
+        return Json.of_dict(stored)
     raise ValueError(f"a tokenizer of the kind {kind!r}")
