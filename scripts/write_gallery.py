@@ -28,6 +28,7 @@ from steepest.pages.page import write_page
 from steepest.report import theme
 from steepest.report.studied import WORDS
 from steepest.studies import SIZES, registry
+from steepest.studies.base.worksheet import chosen
 
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT))  # a script of this folder knows only its own folder
@@ -159,10 +160,10 @@ def cell(text: str) -> str:
     """Return a text for a cell of a table, or a line of its own, in Markdown.
 
     Example:
-        >>> cell("|w|, *the* norm")
-        '\\|w\\|, \\*the\\* norm'
+        >>> cell("|w|, *the* norm <b")
+        '\\|w\\|, \\*the\\* norm &lt;b'
     """
-    return re.sub(r"([|*_<`])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([|*_`])", r"\\\1", " ".join(text.split()).replace("<", "&lt;"))
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
@@ -204,6 +205,7 @@ def study_page(name: str) -> str:
     size = first["size"] if first else "default"
     blocks = [f"# {made.question}", f"The study `{name}`. Published: {cell(made.source)}."]
     blocks += [f"**{cell(each['answer'])}**" + _failed(each) + _of(each, first) for each in kept] or [NOT_YET]
+    blocks += [f"The sizes answer differently. {made.sizes_differ}"] if disagreeing(name) else []
     for place, each in enumerate(drawings(first) if first else []):
         blocks += [
             f"## {cell(each.title)}",
@@ -236,8 +238,34 @@ def study_page(name: str) -> str:
     return "\n\n".join(blocks) + "\n"
 
 
+SIZED = {"default": "default size", "full": "published size", "quick": "quick size"}
+
+
+def verdict(kept: Kept) -> int | None:
+    """Return which of its study's headlines an answer is, counted from 0."""
+    return chosen(kept["answer"], list(registry.load(kept["name"]).headlines.values()))
+
+
+def disagreeing(name: str) -> list[Kept]:
+    """Return the stored answers of a study where they are not all the same headline; else none."""
+    kept = kept_answers(name)
+    return kept if len({verdict(each) for each in kept}) > 1 else []
+
+
+def sized(kept: Kept) -> str:
+    """Return the size of an answer and its data, without their numbers.
+
+    Example:
+        >>> sized({"size": "full", "data": "the digits of MNIST (28 × 28 pixels): 60,000 images"})
+        'Published size, on the digits of MNIST'
+    """
+    return f"{SIZED[kept['size']].capitalize()}, on {kept['data'].partition(' (')[0].partition(':')[0]}"
+
+
 def _of(kept: Kept, first: Kept | None) -> str:
-    return "" if kept is first else f" (`{command(kept['name'], kept['size'])}`, on {cell(kept['data'])})"
+    if kept is first and not disagreeing(kept["name"]):
+        return ""
+    return f" (`{command(kept['name'], kept['size'])}`, on {cell(kept['data'])})"
 
 
 def _failed(kept: Kept) -> str:
@@ -271,7 +299,9 @@ def card(name: str) -> str:
     for each in kept[:1]:
         if shown := drawings(each):
             lines.append(f"[![{cell(shown[0].title)}](../images/studies/{picture_name(name, 0)})]({name}.md)")
-        lines += [f"**[{name}]({name}.md)**: {made.question}", cell(each["answer"])]
+        lines += [f"**[{name}]({name}.md)**: {made.question}"]
+        both = [f"{sized(one)}: {cell(short(one))}" for one in disagreeing(name)]
+        lines += [*both, made.sizes_differ] if both else [cell(each["answer"])]
         if one := _claim(each):
             parts = {"published": one.published, "here": first_part(one.measured), "reason": one.reason}
             said = "; ".join(f"{name}: {cell(part)}" for name, part in parts.items() if part)
@@ -316,7 +346,10 @@ def questions() -> str:
     for name in registry.names():
         kept = kept_answers(name)[:1]
         size = kept[0]["size"] if kept else "default"
+        several = disagreeing(name)
         answer = cell(kept[0]["answer"]) if kept else NOT_YET
+        if several:
+            answer = "\n\n".join(f"{sized(each)}: {cell(each['answer'])}" for each in several)
         blocks += [
             f"## {registry.load(name).question}",
             answer,
@@ -375,6 +408,18 @@ def first_part(answer: str) -> str:
     return f"{';'.join(parts[:kept]).rstrip('.')}."
 
 
+def short(kept: Kept) -> str:
+    """Return the short form of a stored answer: the one that its study gives, else the first part of the answer."""
+    return kept.get("short") or first_part(kept["answer"])
+
+
+def measured(name: str) -> str:
+    """Return what a cell of the README says was measured: where the sizes of a study disagree, of each of them."""
+    if several := disagreeing(name):
+        return " ".join(f"{sized(each)}: {cell(short(each))}" for each in several)
+    return cell(short(kept_answers(name)[0]))
+
+
 def readme_part() -> str:
     """Return what the README shows of studies: pictures, and what is said beside what was measured."""
     shown = "\n".join(
@@ -385,7 +430,7 @@ def readme_part() -> str:
         if drawings(kept)
     )
     rows = [
-        [said, cell(first_part(kept["answer"])), f"[`{command(name, kept['size'])}`](docs/studies/{name}.md)"]
+        [said, measured(name), f"[`{command(name, kept['size'])}`](docs/studies/{name}.md)"]
         for name, said in SAID.items()
         for kept in kept_answers(name)[:1]
     ]

@@ -9,7 +9,18 @@ from xml.etree import ElementTree
 import pytest
 
 from scripts import write_gallery
-from scripts.write_gallery import IMAGES, README, SAID, SHOWN, first_part, kept_answers, pictures
+from scripts.write_gallery import (
+    IMAGES,
+    README,
+    SAID,
+    SHOWN,
+    cell,
+    disagreeing,
+    first_part,
+    kept_answers,
+    measured,
+    pictures,
+)
 from steepest.compare.studied import Drawing, FigureLine, FigureSurface
 from steepest.pages.page import registry as pages
 from steepest.studies import registry
@@ -76,18 +87,37 @@ def test_every_page_to_play_with_has_a_picture(name: str) -> None:
 
 
 def test_the_rows_of_the_readme_are_of_stored_answers() -> None:
-    """What a row says was measured is the beginning of a stored answer."""
+    """What a row says was measured is a stored short form, or the beginning of a stored answer."""
     lines = README.read_text(encoding="utf-8").splitlines()
     rows = [line for line in lines if line.startswith("| ") and "[`steepest study" in line]
     assert 6 <= len(rows) <= 10
     for row, name in zip(rows, SAID, strict=True):
-        said, measured, command = (each.strip() for each in row.strip("|").split(" | "))
-        answer = kept_answers(name)[0]["answer"]
-        assert answer.startswith(measured.replace("\\", "").rstrip("."))
+        said, there, command = (each.strip() for each in row.strip("|").split(" | "))
+        assert there == measured(name)
+        first = kept_answers(name)[0]
+        assert cell(first.get("short", "")) in there
+        assert first.get("short") or first["answer"].startswith(there.replace("\\", "").rstrip("."))
         assert said == SAID[name]
         assert f"`steepest study {name}" in command
     assert all(f"images/studies/{name}.svg" in README.read_text(encoding="utf-8") for name in SHOWN)
     assert set(SAID) | set(SHOWN) <= set(registry.names())
+
+
+def test_where_the_sizes_of_a_study_disagree_the_readme_and_the_pages_say_both(
+    written: dict[Path, str],
+) -> None:
+    assert [each["size"] for each in disagreeing("lottery-ticket")] == ["default", "full"]
+    for name in filter(disagreeing, registry.names()):
+        reason, both = registry.load(name).sizes_differ, disagreeing(name)
+        assert reason, f"{name} lacks sizes_differ: its stored sizes answer differently, and nothing says why"
+        assert reason in written[write_gallery.KEPT / f"{name}.md"]
+        for path in (write_gallery.KEPT / "index.md", *([README] if name in SAID else [])):
+            assert all(f"{write_gallery.sized(each)}: " in written[path] for each in both), path
+
+
+def test_the_row_of_momentum_says_whether_the_aim_is_met() -> None:
+    assert "in 50 iterations" in measured("momentum")
+    assert "broader minima" in measured("batch-size-regularisation")
 
 
 def test_a_long_answer_is_cut_at_a_semicolon_and_keeps_its_first_number() -> None:

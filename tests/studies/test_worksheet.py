@@ -98,7 +98,7 @@ def test_no_number_of_the_answers_is_on_the_sheet(
     assert f"The second one does, by {BLANK} g." in asked
     assert "Of the sentences to tick it is number 1." in told
     assert "Highest is first with 7.75, lowest second with 5.12." in told
-    assert "No: second [4, 6] and first [7, 8]." in told
+    assert "No. second [4, 6] and first [7, 8] do not overlap, but overlap of two arms" in told
     assert "steepest study weighed --quick --open" in asked
     if suffix == ".html":
         assert "Which of &lt;two&gt; weighs more?" in asked

@@ -129,6 +129,8 @@ class Studied(Frozen):
         size: ``quick``, ``default`` or ``full``.
         question: what it asks.
         answer: its sentence, filled from the measured differences.
+        short: the same for the cell of a table, with what answers the published question; empty where the first
+            sentence does.
         source: where the published numbers are from.
         data: what it is made on.
         columns: heads of the columns of ``rows``.
@@ -143,6 +145,7 @@ class Studied(Frozen):
     size: str
     question: str
     answer: str
+    short: str = ""
     source: str
     data: str
     columns: list[str]

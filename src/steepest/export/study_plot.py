@@ -18,8 +18,8 @@ FONT = 11
 """Points: a picture is read at half its size, too."""
 FEW = 25
 """Points of a line up to which they have marks, and intervals bars instead of a band."""
-LEVELS = 10
-"""Contours of a surface."""
+LEVELS, NEAREST = 10, 1e-3
+"""Contours of a surface, and the share of its height at which the first is drawn."""
 _ROW = 0.24
 """Inches of a row of the legend."""
 _LETTERS = 64
@@ -131,18 +131,39 @@ def _pattern(slot: int) -> Any:
 
 
 def _behind(made: Any, ax: Any, surface: FigureSurface) -> None:
-    z = np.array(surface.z)
+    z, form = np.array(surface.z), None
     if surface.pixels:
         most = float(np.abs(z).max()) or 1.0
         shown = ax.imshow(z, cmap="RdBu_r", vmin=-most, vmax=most, interpolation="nearest", aspect="equal")
         ax.set_axis_off()
     else:
-        shown = ax.contourf(surface.x, surface.y, z, levels=LEVELS, cmap="Greys_r", alpha=0.6)
-        ax.contour(surface.x, surface.y, z, levels=LEVELS, colors=SOFT, linewidths=0.4)
-    bar = made.colorbar(shown, ax=ax, shrink=0.8, aspect=24, pad=0.02)
+        from matplotlib.colors import BoundaryNorm
+        from matplotlib.ticker import FuncFormatter
+
+        levels = contour_levels(z)
+        norm = BoundaryNorm(levels, 256)
+        shown = ax.contourf(surface.x, surface.y, z, levels=levels, norm=norm, cmap="Greys_r", alpha=0.6)
+        ax.contour(surface.x, surface.y, z, levels=levels[1:-1], colors=SOFT, linewidths=0.4)
+        form = FuncFormatter(lambda value, _: f"{value:.4g}".replace("-", "−"))
+    bar = made.colorbar(shown, ax=ax, shrink=0.8, aspect=24, pad=0.02, format=form)
     bar.set_label(surface.name, color=SOFT, fontsize=FONT)
     bar.ax.tick_params(labelsize=FONT - 1, length=2.5, width=0.6, color=LINE, labelcolor=INK)
     bar.outline.set_visible(False)
+
+
+def contour_levels(z: np.ndarray) -> list[float]:
+    """Return heights of contours in equal factors above the lowest point: even ones leave a flat basin without any.
+
+    Example:
+        >>> [round(each, 2) for each in contour_levels(np.array([[0.0, 1.0], [50.0, 100.0]]))]
+        [0.0, 0.1, 0.22, 0.46, 1.0, 2.15, 4.64, 10.0, 21.54, 46.42, 100.0]
+        >>> contour_levels(np.ones((2, 2)))
+        [1.0, 2.0]
+    """
+    low, high = float(z.min()), float(z.max())
+    if low == high:
+        return [low, low + 1.0]
+    return [low, *(low + (high - low) * np.geomspace(NEAREST, 1.0, LEVELS)).tolist()]
 
 
 def _axes(ax: Any, drawing: Drawing) -> None:

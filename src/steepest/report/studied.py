@@ -175,6 +175,11 @@ def _figure(found: Drawing) -> Figure:
     return {"data": traces, "layout": layout}
 
 
+def _grey(light: float) -> str:
+    """Return a grey of a surface: equal steps for equal factors above its lowest point, so that a basin has some."""
+    return "rgb({0},{0},{0})".format(round(255 * light))
+
+
 def _behind(surface: FigureSurface) -> Figure:
     common: Figure = {"x": surface.x, "y": surface.y, "z": surface.z, "name": safe(surface.name)}
     common |= {"hovertemplate": f"{safe(surface.name)} %{{z:.4~g}}<extra></extra>"}
@@ -187,8 +192,7 @@ def _behind(surface: FigureSurface) -> Figure:
         **common,
         "type": "contour",
         "ncontours": 24,
-        "colorscale": "Greys",
-        "reversescale": True,
+        "colorscale": [[0.0, _grey(0.0)], *([10 ** (each - 3), _grey(each / 3)] for each in (0, 1, 2, 3))],
         "contours": {"coloring": "heatmap"},
         "line": {"width": 0.5},
         "opacity": 0.6,

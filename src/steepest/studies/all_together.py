@@ -129,7 +129,7 @@ class AllTogether(Study):
             if worth[best].verdict == "more"
             else f"none is told apart from nothing (most: {best}, {worth[best].text()})"
         )
-        last = f"{amounts[-1][0]:,} images they are {measured[-1].text()}"
+        last = f"{amounts[-1][0]:,} images {worth_text(measured[-1])}"
         return Answer(
             worth[TOGETHER].verdict,
             {
@@ -256,17 +256,35 @@ def limit_text(limit: Sequence[Gap]) -> str:
     Example:
         >>> limit_text([])
         'what infinite data leaves cannot be told from so few amounts'
+        >>> limit_text([Gap(-0.08, -0.09, -0.07, 5), Gap(-0.1, -0.11, -0.09, 5)])[:75]
+        'extrapolated to infinite data, they cost 8.0 [7.0, 9.0] points by a law in '
     """
     if not limit:
         return "what infinite data leaves cannot be told from so few amounts"
     half, quarter = limit
-    both = f"{half.text()} by a law in 1/√n, {quarter.text()} in 1/∜n"
-    if half.verdict == quarter.verdict == "same":
-        return f"with infinite data, nothing that is told apart from 0 is left ({both})"
+    if half.verdict == quarter.verdict != "same":
+        both = f"{worth_text(half)} by a law in 1/√n and {_size(quarter).text()} by one in 1/∜n"
+        return f"extrapolated to infinite data, {both}"
+    both = f"{half.text()} by a law in 1/√n, {quarter.text()} by one in 1/∜n"
     if half.verdict == quarter.verdict:
-        word = "a gain" if half.verdict == "more" else "a loss"
-        return f"with infinite data, {word} is left by both laws ({both})"
-    return f"what infinite data leaves cannot be told: two laws disagree ({both})"
+        return f"extrapolated to infinite data, they are not told apart from none ({both})"
+    return f"extrapolated to infinite data, two laws disagree ({both})"
+
+
+def worth_text(gap: Gap) -> str:
+    """Return what regularizers gain or cost, in words.
+
+    Example:
+        >>> worth_text(Gap(-0.097, -0.103, -0.09, 5)), worth_text(Gap(0.002, -0.01, 0.014, 5))
+        ('they cost 9.7 [9.0, 10.3] points', 'they are not told apart from none (0.2 [−1.0, 1.4] points)')
+    """
+    if gap.verdict == "same":
+        return f"they are not told apart from none ({gap.text()})"
+    return f"they {'gain' if gap.verdict == 'more' else 'cost'} {_size(gap).text()}"
+
+
+def _size(gap: Gap) -> Gap:
+    return gap if gap.mean >= 0 else Gap(-gap.mean, -gap.high, -gap.low, gap.n)
 
 
 def _drawing(amounts: Sequence[int], measured: Sequence[Gap]) -> Drawing:

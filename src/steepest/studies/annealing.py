@@ -139,7 +139,8 @@ class Annealing(LectureStudy):
                 "better": f"{' and '.join(better)} {'beat' if len(better) > 1 else 'beats'}",
                 "own": said(OWN),
                 "one": said(MAIN),
-                "sum": f" At one rate, {least} makes steps that are worth {whole[least]:.2g} epochs of {EPOCHS}.",
+                "sum": f" At one rate, all steps of {least} together equal {whole[least]:.2g} epochs of {EPOCHS} at "
+                "the full rate.",
             },
             [
                 Beside(
@@ -148,7 +149,7 @@ class Annealing(LectureStudy):
                     measured=", ".join(f"{RATE * last(text):.4g}" for text in SCHEDULES.values()),
                 ),
                 Beside(
-                    what="epochs at the base rate that all steps are worth",
+                    what="epochs at the full rate that all steps together equal",
                     published="not said",
                     measured=", ".join(f"{name}: {each:.3g}" for name, each in whole.items()),
                 ),

@@ -72,6 +72,9 @@ class Augmentation(Study):
         "less": "The published flips harm with {rows} images ({flips} on new images, {best}: {other}); more images "
         "{more}: {rows} instead of {fewest} are {data}, {count} are {all}.",
     }
+    short: ClassVar = dict.fromkeys(
+        headlines, "On {rows} images the flips are worth {flips}; {rows} images instead of {fewest}, {data}."
+    )
 
     def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return every change on 250 images, and the published one against none on 100 and on thousands."""

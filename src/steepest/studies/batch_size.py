@@ -56,6 +56,11 @@ class BatchSizeStudy(Study):
         "same": "Batches of 32 images are not told apart from all 250 at once on new images: {accuracy}. {minima}",
         "less": "Batches of 32 images do worse on new images than all 250 at once: {accuracy}. {minima}",
     }
+    short: ClassVar = {
+        "more": "Batches of 32 images do better on new images than all 250 at once: {accuracy}; {broader}.",
+        "same": "Batches of 32 images are not told apart from all 250 at once on new images: {accuracy}; {broader}.",
+        "less": "Batches of 32 images do worse on new images than all 250 at once: {accuracy}; {broader}.",
+    }
 
     def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:
         """Return the comparison at equal epochs, and that at equal steps."""
@@ -98,6 +103,7 @@ class BatchSizeStudy(Study):
                 "minima": "The largest eigenvalue of their Hessian is "
                 f"{_said([f'{times(each)} that of all 250' for each in broad])}; "
                 f"{_cause(broad, loss)}",
+                "broader": _broader(broad, loss),
             },
             [
                 Beside(
@@ -156,6 +162,18 @@ def _cause(broad: Sequence[Gap], loss: Sequence[Gap]) -> str:
     return (
         f"training losses differ, too ({texts}), and {so} does not show which minima are broader at one loss."
     )
+
+
+def _broader(broad: Sequence[Gap], loss: Sequence[Gap]) -> str:
+    """Return whether small batches find broader minima, in short.
+
+    Example:
+        >>> _broader([Gap(-1.0, -1.5, -0.5, 5)] * 2, [Gap(1.0, 0.5, 1.5, 5)] * 2)
+        'broader minima are not shown, as the training losses differ, too'
+    """
+    if any(each.verdict != "same" for each in loss):
+        return "broader minima are not shown, as the training losses differ, too"
+    return f"the largest eigenvalue of their Hessian is {_said([f'{times(each)} that of all 250' for each in broad])}"
 
 
 def _curvature(found: Found, of: str, arm: str) -> list[float]:

@@ -61,11 +61,11 @@ class Distillation(Study):
     source = SOURCE
     headlines: ClassVar = {
         "more": "A big network teaches a small one: at {chosen}, chosen on validation, {taught} on new images against "
-        "the small one alone, which is {big} to its teacher; as published (mean) {mean}.",
+        "the small one alone; the teacher itself is {big} better than the small one; as published (mean) {mean}.",
         "same": "A taught small network is not told apart from the same one alone: {taught} on new images at {chosen}, "
-        "chosen on validation; the teacher itself is {big} to the small one; as published (mean) {mean}.",
+        "chosen on validation; the teacher itself is {big} better than the small one; as published (mean) {mean}.",
         "less": "A taught small network does worse than the same one alone: {taught} on new images at {chosen}, chosen "
-        "on validation; the teacher itself is {big} to the small one; as published (mean) {mean}.",
+        "on validation; the teacher itself is {big} better than the small one; as published (mean) {mean}.",
     }
 
     def comparisons(self, size: Size, data: StudyData) -> Mapping[str, Comparing]:

@@ -65,6 +65,19 @@ class LotteryTicket(Study):
         "less": "First weights harm: with {left} of the weights, the ticket is {redrawn} against the same network "
         "drawn again, {random} against one with a random mask, and {dense} against the dense network.{slow}",
     }
+    short: ClassVar = {
+        "more": "First weights count: with {left} of the weights, the ticket beats the same network drawn again by "
+        "{redrawn}.",
+        "same": "That first weights count is not shown: with {left} of the weights, the ticket is {redrawn} against "
+        "the same network drawn again.",
+        "less": "First weights harm: with {left} of the weights, the ticket is {redrawn} against the same network "
+        "drawn again.",
+    }
+    sizes_differ = (
+        "The default size trains for few steps (200 after every pruning, by SGD), in which a network that is drawn "
+        "again has hardly begun to learn: it measures how fast a network learns from its first weights. The published "
+        "size trains for 12,000 steps by Adam, after which both have learned: it measures what they reach."
+    )
 
     def data(self, size: Size) -> StudyData:
         """Return MNIST for the published size, else three classes of images."""
@@ -126,14 +139,14 @@ class LotteryTicket(Study):
             other = DENSE if kind == DENSE else _name(kind, rounds, size)
             return accuracy[_name(TICKET, rounds, size)], accuracy[other]
 
-        last = levels[-1]
-        dense, redrawn, shuffled = gaps([against(each, last) for each in (DENSE, REDRAWN, RANDOM)])
         kinds = [DENSE, REDRAWN, RANDOM] + [AT_ONCE] * (size != "full")
         more = {
             (kind, each): gap
             for kind in kinds
             for each, gap in zip(levels, gaps([against(kind, each) for each in levels]), strict=True)
         }
+        last = levels[-1]
+        dense, redrawn, shuffled = (more[kind, last] for kind in (DENSE, REDRAWN, RANDOM))
         fields = {
             "left": f"{_percent(last, size)} %",
             "redrawn": redrawn.text(digits=2),
@@ -172,8 +185,8 @@ class LotteryTicket(Study):
         return Answer(
             redrawn.verdict, fields, beside, _checks(found, accuracy, more, levels), [_drawing(found, size)],
             [
-                "Accuracy is that of the weights after the last step. Differences in the headline hold together, and "
-                "so do those of each kind beside it.",
+                "Accuracy is that of the weights after the last step. Differences from one control hold together, in "
+                "the headline and in the table alike.",
                 f"Every network trains for {long} after every pruning, as long as the dense one.",
             ],
         )  # fmt: skip

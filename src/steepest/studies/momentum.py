@@ -70,6 +70,11 @@ class MomentumStudy(Study):
         "same": "With both tuned within the published ranges, momentum is as fast as gradient descent ({momentum} "
         "iterations); at the published rate they end {near} and {far} away after {steps} steps.",
     }
+    short: ClassVar = dict.fromkeys(
+        headlines,
+        "Tuned within the published ranges, momentum meets the aim in {momentum} iterations and gradient descent in "
+        "{descent}.",
+    )
 
     def data(self, size: Size) -> StudyData:
         """Return 500 digits: with ``quick`` bundled ones, else those that were published, drawn with replacement."""

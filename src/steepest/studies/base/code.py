@@ -10,7 +10,7 @@ from typing import Literal
 
 from steepest.studies.base.study import Study
 
-WORDS = ("COMPONENTS", "name", "question", "source", "headlines", "tasks")
+WORDS = ("COMPONENTS", "name", "question", "source", "headlines", "short", "sizes_differ", "tasks")
 """What is assigned to these, in a module or a class, is said and computes nothing."""
 ANSWERS = ("columns", "rows", "made_of", "answer")
 """Methods of a study that read finished runs and measurements, and make none."""
@@ -20,7 +20,7 @@ def code_hash(study: type[Study], of: Literal["answer", "measurements"] = "answe
     """Return twelve hexadecimal digits that change with the file of a study.
 
     They stay where comments, docstrings, blank lines or sentences change: the description, the question, the source,
-    the headlines and the tasks. Empty where the class is in no file.
+    the headlines and their short forms, why sizes differ, and the tasks. Empty where the class is in no file.
 
     Args:
         study: whose file.

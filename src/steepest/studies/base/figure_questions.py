@@ -26,7 +26,7 @@ def figure_questions(drawing: Drawing) -> list[FigureQuestion]:
         >>> lines = [FigureLine(name="a", x=[1, 2], y=[3, 1]), FigureLine(name="b", x=[1, 2], y=[1, 2])]
         >>> [found] = figure_questions(Drawing(title="Loss", x="epoch", y="loss", lines=lines))
         >>> found.question
-        'Which line is highest at its right end, and which lowest? Read off their loss.'
+        'Which line is highest at its right end, and which lowest? Read off “loss”.'
         >>> found.answer
         'Highest is b with 2, lowest a with 1.'
     """
@@ -53,14 +53,16 @@ def _on_lines(drawing: Drawing) -> Iterator[FigureQuestion]:
     if len(lines) > 1:
         low, *_, high = sorted(lines, key=lambda line: line.y[-1])
         yield FigureQuestion(
-            f"Which line is highest at its right end, and which lowest? Read off their {drawing.y}.",
+            f"Which line is highest at its right end, and which lowest? Read off “{drawing.y}”.",
             f"Highest is {high.name} with {_number(high.y[-1])}, lowest {low.name} with {_number(low.y[-1])}.",
         )
         if low.low and high.low and low.x[-1] == high.x[-1]:
             apart = low.high[-1] < high.low[-1]
             yield FigureQuestion(
-                "Do the intervals of these two overlap there?",
-                f"{'No' if apart else 'Yes'}: {_interval(low)} and {_interval(high)}.",
+                "Each of these two has an interval there. Do the two intervals tell whether the arms differ?",
+                f"No. {_interval(low)} and {_interval(high)} {'do not overlap' if apart else 'overlap'}, but overlap "
+                "of two arms' intervals decides nothing: arms share seeds, and the interval of their paired difference "
+                "decides, which the sentence and the table of published and measured numbers give.",
             )
     for line in lines:
         inner = [place for place in range(1, len(line.x) - 1) if line.y[place] == min(line.y)]

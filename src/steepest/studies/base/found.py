@@ -12,6 +12,8 @@ from steepest.compare.result import Comparison
 from steepest.compare.sizes import NetworkSize
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import Record
+from steepest.report.digits import ROUNDING
+from steepest.report.format import own_decimals
 from steepest.studies.base.data import StudyData
 
 Weights = Literal["best", "last"]
@@ -68,9 +70,13 @@ class Gap(NamedTuple):
     def text(self, *, percent: bool = True, digits: int = 1) -> str:
         """Return the size of the difference with its interval, such as ``1.2 [0.4, 2.0]``.
 
+        An end that is not zero is never written as zero: its sign says whether the interval excludes it.
+
         Example:
             >>> Gap(-0.012, -0.02, -0.004, 5).text()
             '−1.2 [−2.0, −0.4] points'
+            >>> Gap(-0.014, -0.028, -0.0003, 5).text()
+            '−1.4 [−2.8, −0.03] points'
             >>> Gap(0.0, math.nan, math.nan, 5).text()  # all seeds have the same difference
             '0.0 points with every seed'
             >>> Gap(math.nan, math.nan, math.nan, 0).text()
@@ -79,7 +85,8 @@ class Gap(NamedTuple):
         if math.isnan(self.mean):
             return "not known, as runs failed"
         scale = 100 if percent else 1
-        mean, low, high = (signed(each * scale, digits) for each in self[:3])
+        mean = signed(self.mean * scale, digits)
+        low, high = (signed_end(each * scale, digits) for each in (self.low, self.high))
         unit = " points" if percent else ""
         if math.isnan(self.low):
             return f"{mean}{unit} with {'every seed' if self.n > 1 else 'one seed'}"
@@ -102,6 +109,16 @@ def signed(value: float, digits: int) -> str:
     """
     text = f"{value:.{digits}f}"
     return text.lstrip("-") if not float(text) else text.replace("-", "−")
+
+
+def signed_end(value: float, digits: int) -> str:
+    """Return an end of an interval as :func:`signed` does, with more digits where these would round it to zero.
+
+    Example:
+        >>> signed_end(-0.03, 1), signed_end(-1.25, 1), signed_end(0.0, 1), signed_end(1e-14, 1)
+        ('−0.03', '−1.2', '0.0', '0.0')
+    """
+    return signed(value, digits if abs(value) < ROUNDING else own_decimals(value, digits))
 
 
 class Found:

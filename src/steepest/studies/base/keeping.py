@@ -60,6 +60,7 @@ def kept_answer(folder: str | Path, study: type[Study]) -> dict[str, Any]:
     seeds = sorted({each.protocol.seeds for each in folder_experiments(path).values()})
     return {
         **found.model_dump(include={"name", "size", "data", "answer", "checks"}),
+        **({"short": found.short} if found.short else {}),
         "made": {
             **{name: facts[name] for name in ("steepest", "torch", "Python", "machine")},
             "date": date.fromtimestamp(made).isoformat(),

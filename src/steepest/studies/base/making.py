@@ -400,6 +400,7 @@ def answered(
         size=size,
         question=made.question,
         answer=made.headlines[answer.verdict].format(**answer.fields),
+        short=made.short.get(answer.verdict, "").format(**answer.fields),
         source=made.source,
         data=data.text,
         columns=[f"{each.head}, %" if each.percent else each.head for each in columns],

@@ -88,6 +88,9 @@ class Study(ABC):
         question: what it asks.
         source: where the published experiment is from.
         headlines: a sentence for each verdict, with the names of fields in braces.
+        short: what a table with a short cell says for a verdict, with the same names of fields; by default the first
+            sentence of the headline.
+        sizes_differ: why its sizes may answer differently, for a study whose stored answers do.
         tasks: further tasks for a worksheet, which its numbers do not answer.
     """
 
@@ -95,6 +98,8 @@ class Study(ABC):
     question: ClassVar[str]
     source: ClassVar[str]
     headlines: ClassVar[Mapping[str, str]]
+    short: ClassVar[Mapping[str, str]] = {}
+    sizes_differ: ClassVar[str] = ""
     tasks: ClassVar[Sequence[str]] = ()
 
     def data(self, size: Size) -> StudyData:

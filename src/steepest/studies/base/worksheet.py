@@ -111,9 +111,9 @@ def _questions(made: Study, size: Size, studied: Studied | None, name: str) -> S
     sheet.add("heading", f"{next(number)} Guess before you run")
     choices = list(map(blanked, made.headlines.values()))
     several = (
-        "Which of these sentences will the numbers support? Tick one, and guess what belongs into its blanks."
+        "Which of these sentences will the numbers support? Tick one, and guess what belongs in its blanks."
     )
-    sheet.add("text", several if len(choices) > 1 else "Guess what belongs into the blanks.")
+    sheet.add("text", several if len(choices) > 1 else "Guess what belongs in the blanks.")
     sheet.add("items", *(f"☐ {each}" for each in choices))
     beside = [] if studied is None else studied.beside
     sheet.add_table(
