@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,8 +12,9 @@ from torch import nn
 from steepest.data.dataset import InputField, Shape
 from steepest.errors import OptionError, UnknownNameError
 from steepest.finetuning import finetuned, finetuning_text, read_finetuning, registry
-from steepest.models import build_model
+from steepest.models import build_model, count_parameters
 from steepest.optim.selection import selected
+from tests.texts.test_transformer import made, saved_llama
 
 TEXT = Shape("language", {}, (), 11, (InputField("tokens", "tokens", (6,)),))
 TABLE = Shape("classification", {"colour": 4}, ("x", "y"), 2)
@@ -106,3 +108,14 @@ def test_what_does_not_fit_a_model_is_refused_with_its_modules(text: str, model:
 def test_an_unknown_way_is_refused_by_the_nearest() -> None:
     with pytest.raises(UnknownNameError, match="'lats'"):
         finetuning_text("lats")
+
+
+def test_the_parts_of_a_model_of_hugging_face_are_those_of_our_own(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    folder = saved_llama(tmp_path / "llama", made().float(), architectures=["LlamaForCausalLM"])
+    models = [f"transformer(start='{folder.as_posix()}')", f"hf:{folder.as_posix()}"]
+    for text in ("full", "last(1)", "head", "embeddings-off"):
+        own, other = (count_parameters(build_model(each, TEXT, finetune=text)) for each in models)
+        assert own == other, text
+    with pytest.raises(OptionError, match=r"2, net\.model\.layers\.0 to net\.model\.layers\.1"):
+        build_model(models[1], TEXT, finetune="last(3)")
