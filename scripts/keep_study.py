@@ -2,7 +2,7 @@
 
 Each becomes ``docs/studies/NAME.json`` (``NAME-full.json`` for the published size): the answer in today's words and its
 checks, its table, its figures with few digits, and version, date, machine, seeds, images, and hashes of the arms and of
-the study's code. ``scripts/write_gallery.py`` shows them.
+the study's code, which is that which the study was begun with. ``scripts/write_gallery.py`` shows them.
 
 Where the file of a study was changed in a way that leaves its answer as it is, as by another name of a function,
 ``python scripts/keep_study.py --same-answer dropout`` says so in the stored answers.

@@ -13,7 +13,8 @@ from scripts.keep_study import accept
 from steepest.data import catalog
 from steepest.errors import DataError, FolderError
 from steepest.studies import registry
-from steepest.studies.base.code import ANSWERS, code_hash, computing
+from steepest.studies.base import code
+from steepest.studies.base.code import ANSWERS, code_hash, computing, shared_modules
 from steepest.studies.base.data import StudyData, three_classes
 from steepest.studies.base.identity import arms_hash
 from steepest.studies.base.keeping import kept_answer
@@ -103,6 +104,18 @@ class Widths(Study):
         assert computing(file.replace(old, new)) != computing(file), old
         same = computing(file.replace(old, new), ANSWERS) == computing(file, ANSWERS)
         assert same == (old == "min("), old  # an answer is made anew of finished measurements
+
+
+def test_the_hash_of_the_code_is_of_the_shared_modules_that_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    study, source = registry.load("memorisation"), code._source
+    before = code_hash(study), code_hash(study, "measurements")
+    monkeypatch.setattr(code, "_source", lambda name: f"# said\n{source(name)}")
+    assert (code_hash(study), code_hash(study, "measurements")) == before
+    changed = "steepest.studies.base.watching"
+    assert changed in shared_modules("from steepest.studies.base.shapes import SOURCE")
+    monkeypatch.setattr(code, "_source", lambda name: source(name) + "\nMORE = 1" * (name == changed))
+    for old, now in zip(before, (code_hash(study), code_hash(study, "measurements")), strict=True):
+        assert old != now
 
 
 UNANSWERED = {"covertype", "movielens"}

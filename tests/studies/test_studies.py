@@ -25,6 +25,7 @@ from steepest.record.store import STUDY
 from steepest.report.html import render_html
 from steepest.report.studied import ArmTable
 from steepest.studies import plan_study, registry, study
+from steepest.studies.base import keeping, making
 from steepest.studies.base.code import code_hash
 from steepest.studies.base.data import StudyData, kept_images
 from steepest.studies.base.folder import read_study
@@ -244,6 +245,30 @@ def test_a_kept_answer_says_what_it_was_made_with(made):
     assert kept["made"]["seeds"] == [2, 3]
     assert kept["made"]["code"] == code_hash(Small)
     assert made.result.path.as_posix() not in json.dumps(kept)
+
+
+def test_an_answer_is_of_the_code_that_its_folder_was_begun_with(made, monkeypatch):
+    """Whatever the code is when it is kept, or when its folder goes on."""
+    begun = json.loads((made.result.path / STUDY).read_text())["code"]
+    assert begun == code_hash(Small, "measurements")
+    for module in (making, keeping):
+        monkeypatch.setattr(module, "code_hash", lambda *_: "another")
+    told = Told()
+    planned(Small(), "quick").run(made.result.path, observer=told)
+    assert [each for each in told.lines if "the code of the study small has changed since" in each]
+    assert json.loads((made.result.path / STUDY).read_text())["code"] == begun
+    assert kept_answer(made.result.path, Small)["made"]["code"] == begun
+
+
+class Told(Observer):
+    """Keeps what is said."""
+
+    def __init__(self):
+        self.lines = []
+
+    def say(self, text):
+        """Keep a line."""
+        self.lines.append(text)
 
 
 def test_a_kept_answer_has_the_table_and_the_figures_and_the_reasons(made):

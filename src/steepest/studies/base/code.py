@@ -1,11 +1,14 @@
-"""The code of a study: a hash that changes with what its file computes, and not with its sentences."""
+"""The code of a study: a hash that changes with what its file and its shared modules compute, not with sentences."""
 
 from __future__ import annotations
 
 import ast
+import functools
 import hashlib
+import importlib.util
 import inspect
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Literal
 
 from steepest.studies.base.study import Study
@@ -14,17 +17,20 @@ WORDS = ("COMPONENTS", "name", "question", "source", "headlines", "short", "size
 """What is assigned to these, in a module or a class, is said and computes nothing."""
 ANSWERS = ("columns", "rows", "made_of", "answer")
 """Methods of a study that read finished runs and measurements, and make none."""
+SHARED = "steepest.studies.base"
+"""The package of what studies have in common."""
 
 
 def code_hash(study: type[Study], of: Literal["answer", "measurements"] = "answer") -> str:
-    """Return twelve hexadecimal digits that change with the file of a study.
+    """Return twelve hexadecimal digits that change with the file of a study and with the shared modules that it uses.
 
     They stay where comments, docstrings, blank lines or sentences change: the description, the question, the source,
     the headlines and their short forms, why sizes differ, and the tasks. Empty where the class is in no file.
 
     Args:
         study: whose file.
-        of: ``answer`` for all of it; ``measurements`` leaves out the methods that make an answer of finished runs.
+        of: ``answer`` for all of it; ``measurements`` for what makes runs and measurements, without the methods that
+            make an answer of these.
 
     Example:
         >>> from steepest.studies import registry
@@ -37,7 +43,49 @@ def code_hash(study: type[Study], of: Literal["answer", "measurements"] = "answe
         text = inspect.getsource(study if module is None else module)
     except OSError:
         return ""
-    return hashlib.sha256(computing(text, () if of == "answer" else ANSWERS).encode()).hexdigest()[:12]
+    without = () if of == "answer" else ANSWERS
+    parts = [computing(text, without), *(computing(_source(each), without) for each in shared_modules(text))]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:12]
+
+
+def shared_modules(text: str) -> list[str]:
+    """Return the modules of what studies have in common that a file imports, and those that these import, sorted.
+
+    Args:
+        text: of the file.
+
+    Example:
+        >>> shared_modules("from steepest.studies.base.watching import LOSS\\nimport math")
+        ['steepest.studies.base.watching']
+    """
+    found: set[str] = set()
+    coming = _imported(text)
+    while coming:
+        name = coming.pop()
+        if name not in found:
+            found.add(name)
+            coming |= _imported(_source(name))
+    return sorted(found)
+
+
+def _imported(text: str) -> set[str]:
+    """Return the shared modules that a file imports itself."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{each.name}" for each in node.names)}
+        elif isinstance(node, ast.Import):
+            names |= {each.name for each in node.names}
+    own = {each for each in names if each.rpartition(".")[0] == SHARED}
+    return {each for each in own if importlib.util.find_spec(each) is not None}
+
+
+@functools.cache
+def _source(module: str) -> str:
+    spec = importlib.util.find_spec(module)
+    assert spec is not None
+    assert spec.origin is not None
+    return Path(spec.origin).read_text(encoding="utf-8")
 
 
 def computing(text: str, without: tuple[str, ...] = ()) -> str:

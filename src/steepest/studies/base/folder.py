@@ -23,7 +23,8 @@ class StoredStudy:
         study: its name.
         size: ``quick``, ``default`` or ``full``.
         data: the images that it was begun with; None in a folder of an earlier version.
-        code: the hash of the code that makes its measurements; empty in a folder of an earlier version.
+        code: the hash of the code that it was begun with, which makes runs and measurements; empty in a folder of an
+            earlier version.
     """
 
     study: str
@@ -63,7 +64,14 @@ def read_study(path: Path) -> StoredStudy | None:
 
 
 def begin_study(
-    path: Path, study: str, size: str, data: StudyData, *, trains: bool = True, code: str = ""
+    path: Path,
+    study: str,
+    size: str,
+    data: StudyData,
+    *,
+    trains: bool = True,
+    measures: bool = False,
+    code: str = "",
 ) -> None:
     """Write into a folder which study it is of, before anything is trained, so that it can be resumed at any time.
 
@@ -71,7 +79,8 @@ def begin_study(
         path: the folder.
         study, size, data: what is written.
         trains: whether it will hold a comparison.
-        code: the hash of the code that makes its measurements; empty where it makes none.
+        measures: whether it has measurements, which are not to be of other code.
+        code: the hash of the code that makes runs and measurements.
 
     Raises:
         FolderError: the folder is of another study, of another size or on other images, its measurements are of other
@@ -88,7 +97,7 @@ def begin_study(
             f"{name!r} was begun on {kept.data.text}; now it would go on with {data.text}",
             hint=f"`{command('resume', path)}` goes on with the images of the folder; or give --out another folder.",
         )
-    if kept is not None:
+    if kept is not None and measures:
         check_code(path, kept.code, code)
     folder = Folder(path)
     if kept is None and not folder.untouched and not (path / "experiment.toml").is_file():

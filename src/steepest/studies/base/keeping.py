@@ -35,7 +35,8 @@ def kept_answer(folder: str | Path, study: type[Study]) -> dict[str, Any]:
     """Return what the documentation keeps of a finished study: its answer and figures, and what it was made with.
 
     What it was made with changes with its arms, with its images and how they are opened, and with its code, so that a
-    stored answer can be told from one of today.
+    stored answer can be told from one of today. Runs are vouched for by the code that the folder was begun with: the
+    hash is that of today's only where that is what makes them today.
 
     Args:
         folder: of the study.
@@ -57,6 +58,7 @@ def kept_answer(folder: str | Path, study: type[Study]) -> dict[str, Any]:
         raise FolderError(
             f"{path.as_posix()!r} holds no finished study", hint="name the --out folder of steepest study."
         )
+    same = kept.code == code_hash(study, "measurements")
     seeds = sorted({each.protocol.seeds for each in folder_experiments(path).values()})
     return {
         **found.model_dump(include={"name", "size", "data", "answer", "checks"}),
@@ -67,7 +69,7 @@ def kept_answer(folder: str | Path, study: type[Study]) -> dict[str, Any]:
             **({"seeds": seeds} if seeds else {}),
             "images": {"digest": kept.data.digest, "pixels": kept.data.pixels, "options": kept.data.options},
             "arms": folder_hash(path),
-            "code": code_hash(study),
+            "code": code_hash(study) if same else kept.code,
         },
         **found.model_dump(include={"beside", "notes", "columns", "rows"}),
         "drawings": [small_drawing(each).model_dump(exclude_defaults=True) for each in found.drawings],

@@ -69,9 +69,14 @@ class StudyPlan:
         return arms_hash(experiments, [*self.study.measurements(self.size)])
 
     @property
-    def measuring_code(self) -> str:
-        """The hash of the code that makes its measurements; empty where it makes none."""
-        return code_hash(type(self.study), "measurements") if self.study.measurements(self.size) else ""
+    def measures(self) -> bool:
+        """Whether it has measurements."""
+        return bool(self.study.measurements(self.size))
+
+    @property
+    def making_code(self) -> str:
+        """The hash of the code that makes its runs and measurements."""
+        return code_hash(type(self.study), "measurements")
 
     def __str__(self) -> str:
         lines = [f"{self.study.name}, {self.size}: {self.study.question}", f"data   {self.data.text}"]
@@ -124,7 +129,14 @@ class StudyPlan:
         """
         path = self._folder(out)
         called, trains = self.reference or self.study.name, bool(self.plans)
-        begin_study(path, called, self.size, self.data, trains=trains, code=self.measuring_code)
+        code = self.making_code
+        begin_study(path, called, self.size, self.data, trains=trains, measures=self.measures, code=code)
+        begun = read_study(path)
+        if observer is not None and begun is not None and begun.code not in ("", code):
+            observer.say(
+                f"warning: the code of the study {called} has changed since {path.as_posix()!r} was begun: finished "
+                "runs of the same settings are kept; give --out another folder to make all by the code of now"
+            )
         results: dict[str, Result] = {}
         for name, each in self.plans.items():
             results[name] = each.run(path / name if name else path, observer=observer)
@@ -431,7 +443,8 @@ def finished(folder: str | Path) -> StudyResult:
     if kept is None:
         raise FolderError(f"{str(folder)!r} holds no study", hint="name the --out folder of steepest study.")
     planned = plan_study(kept.study, kept.size, folder)
-    check_code(path, kept.code, planned.measuring_code)
+    if planned.measures:
+        check_code(path, kept.code, planned.making_code)
     numbers: dict[str, Mapping[str, Any]] = {}
     for name in planned.study.measurements(planned.size):
         if (found := read_measured(path, name)) is None:
