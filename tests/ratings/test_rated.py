@@ -194,6 +194,9 @@ def test_the_report_shows_them(compared):
     )  # of 20 films, each user has rated about 13
     [said] = about_users(comparison)
     assert f"(a random order has {found.chance_ndcg:.3f} and {found.chance_recall:.3f})" in said
+    [said] = about_users(comparison.model_copy(update={"held_out": False}))
+    assert "RMSE of" in said
+    assert "rank" not in said  # of what users have rated, nothing is unseen
 
 
 @pytest.mark.parametrize("k", [1, 3, 50])

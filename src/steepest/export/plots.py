@@ -291,14 +291,14 @@ def draw_ranking(comparison: Comparison, figure: Any) -> Any:
             transform=ax.get_yaxis_transform(),
             va="center",
             fontsize=7.5,
-            fontweight="bold" if dot.winner else "normal",
+            fontweight="bold" if dot.recommended else "normal",
             color=INK,
         )
     ax.set_ylim(count - 0.4, -0.6)
     ax.set_xlim(-2, 102)
     ax.set_yticks(range(count), names, linespacing=0.95)
     for label, dot in zip(ax.get_yticklabels(), shown.dots, strict=True):
-        label.set_fontweight("bold" if dot.winner else "normal")
+        label.set_fontweight("bold" if dot.recommended else "normal")
         label.set_color(SOFT if dot.kind == "baseline" else INK)
     ax.set_xticks([at for _, at in shown.ticks], [_text(label) for label, _ in shown.ticks])
     better = "← better" if shown.better == "left" else "better →"

@@ -29,10 +29,10 @@ def use_baseline(case: HeadlineCase, row: Row) -> str:
     network, reached = case.subject.network(winner.name), f"({case.value(winner)}, {case.runs(winner)})"
     if found.told_apart:
         return f"Use {row.name}: {case.result(row)}, {case.gap(found.swapped())} than {network} {reached}."
-    if found.ends is not None:
+    if found.ends is not None or not case.limits.unbeaten:
         return use_either(case, row)
     known = found.reason if found.reason == IDENTICAL else f"no difference can be established: {why([found])}"
-    return (
+    return (  # not "or the network", which has just been said to be no better than a constant
         f"Use {row.name}: {case.result(row)}, better on validation{_values(case, row)} than {network} {reached}; "
         f"on the {case.subject.rows}, {known}."
     )
@@ -42,8 +42,16 @@ def use_either(case: HeadlineCase, row: Row) -> str:
     """Return that a baseline and the network may be equally good, and which of them predict uses."""
     found = case.to(row)
     assert found is not None
+    either = f"Use {row.name} or {case.subject.network(case.winner.name)}"
+    if found.ends is None:
+        same = found.reason == IDENTICAL
+        known = IDENTICAL if same else f"no difference can be established: {why([found])}"
+        return (
+            f"{either}: {known}. {capital(row.name)} reaches {case.result(row)}, {case.winning} "
+            f"{case.value(case.winner)} ({case.runs(case.winner)}). {predicts(case, row)}"
+        )
     return (
-        f"Use {row.name} or {case.subject.network(case.winner.name)}: no detectable difference on "
+        f"{either}: no detectable difference on "
         f"{case.metric.title} ({based_on([found])}). {capital(row.name)} reaches {case.value(row)}, "
         f"{case.winning} {case.value(case.winner)} ({case.runs(case.winner)}), "
         f"{case.gap(found)}"

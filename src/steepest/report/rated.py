@@ -181,6 +181,8 @@ def sentence(comparison: Comparison) -> list[str]:
     name = subject(comparison).name(own.arm)
     over = f"Averaged over {counted(found.users, 'user')}"
     said = f"{over}, the RMSE of {name} is {own.rmse:.3f} and its MAE {own.mae:.3f}"
+    if not comparison.held_out:  # users have rated what is ranked
+        return [f"{said}."]
     if found.too_few:
         most = f"most have no more than {counted(found.k, 'item')} that they had not rated"
         return [f"{said}; {most}, so that a ranking of these shows nothing."]

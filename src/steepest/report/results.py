@@ -13,9 +13,10 @@ from steepest.optim.held import FORWARD, PRODUCT
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.factors import subject, title_of, varying
+from steepest.report.marks import is_recommended, is_winner
 from steepest.report.sentences import notes
 from steepest.report.theme import styles
-from steepest.report.view import UNBROKEN, deciding_first, finite, is_winner, metric_of
+from steepest.report.view import UNBROKEN, deciding_first, finite, metric_of
 from steepest.report.words import capital, cell_text
 
 
@@ -38,6 +39,7 @@ class ResultsLine:
     shown: str = ""
     levels: list[str] = field(default_factory=list)
     winner: bool = False
+    recommended: bool = False
     colour: str | None = None
     label: str = ""
     badges: list[str] = field(default_factory=list)
@@ -143,7 +145,7 @@ def names_of(comparison: Comparison) -> ArmNames:
 
 
 def as_html(comparison: Comparison) -> str:
-    """Return the table as plain HTML for a notebook, the winner in bold."""
+    """Return the table as plain HTML for a notebook, the recommended model in bold."""
     shown = table(comparison)
     bold = ' style="font-weight:bold"'
 
@@ -153,7 +155,7 @@ def as_html(comparison: Comparison) -> str:
     def row(line: ResultsLine) -> str:
         name = " ".join(filter(None, [line.shown, line.label and f"({line.label})", *line.badges]))
         texts = [name, *line.levels, *(cell.text for cell in line.cells)]
-        return f"<tr{bold if line.winner else ''}>{cells(texts)}</tr>"
+        return f"<tr{bold if line.recommended else ''}>{cells(texts)}</tr>"
 
     rows = "".join(row(line) for _, lines in shown.groups for line in lines)
     head = cells([shown.first if shown.factors else "", *shown.factors, *shown.head], "th")
@@ -252,6 +254,7 @@ def _groups(
             levels=levels,
             cells=[column(row) for column in columns],
             winner=is_winner(comparison, row),
+            recommended=is_recommended(comparison, row),
             colour=look[row.name].css if row.name in look and row.kind != "baseline" else None,
             label={"default": "library default", "constant": "no schedule"}.get(row.kind, ""),
             badges=list(dict.fromkeys([*badges, *row.flags, *([row.cut] if row.cut else [])])),

@@ -115,13 +115,11 @@ def _corrected_away(comparison: Comparison) -> list[str]:
             continue
         names = [of.name(name) for name, _ in lost]
         which = listed(names) if len(names) <= MOST_NAMED else f"{len(names)} of the {len(rows)} {many}"
-        said.append(f"{counted(lost[0][1].comparisons, 'comparison')} from {which}")
-    if not said:
-        return []
-    return [
-        "An interval is of one difference alone: there is no detectable difference after correction for "
-        f"{', or for '.join(said)}."
-    ]
+        none = "none" if said else "there is no detectable difference"
+        said.append(
+            f"after correction for {counted(lost[0][1].comparisons, 'comparison')}, {none} from {which}"
+        )
+    return [f"An interval is of one difference alone: {'; '.join(said)}."] if said else []
 
 
 def families_of(comparison: Comparison) -> str:

@@ -21,8 +21,9 @@ from steepest.compare.result import Comparison, Metric, Row, better_first
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
+from steepest.report.marks import is_recommended, is_winner
 from steepest.report.sentences import about_others, notes
-from steepest.report.view import UNBROKEN, advises, deciding_first, is_winner, metric_of
+from steepest.report.view import UNBROKEN, advises, deciding_first, metric_of
 from steepest.report.watched import reported_epochs
 
 _NAME, _HEAD = 15, 20
@@ -53,10 +54,10 @@ class _Columns:
 def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     """Return the result for a terminal of so many columns: a line for each arm and baseline, the sentence.
 
-    The winner has the dot. The deciding metric comes first, then the paired difference from the winner
-    with its 95 % interval, one more metric (that which the sentence advises, if it does), the rate and the range of
-    rates that are as good. Where several factors vary, each has a column, and main effects follow the table. What
-    :func:`notes` says stands below it.
+    The row whose model is recommended has the dot; where that is a baseline, the winner has a hollow one. The deciding
+    metric comes first, then the paired difference from the winner with its 95 % interval, one more metric (that which
+    the sentence advises, if it does), the rate and the range of rates that are as good. Where several factors vary,
+    each has a column, and main effects follow the table. What :func:`notes` says stands below it.
 
     Example:
         >>> from rich.console import Console
@@ -124,7 +125,7 @@ def _table(
     """Return the lines of arms and baselines with names of so many characters."""
     metric = metric_of(comparison, comparison.metric)
     metrics = [metric, *([columns.other] if columns.other else [])]
-    names = [_name(row, longest, levels, mark=is_winner(comparison, row)) for row in shown]
+    names = [_name(row, longest, levels, mark=_mark(comparison, row)) for row in shown]
     head = "" if levels is None else "\n".join(f"  {line}" for line in levels.head.split("\n"))
     rates = max([4, *(len(show.rate(row.lr)) for row in shown if row.kind == "arm")])
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
@@ -219,7 +220,11 @@ def _head(metric: Metric) -> str:
     return "\n".join(lines).replace(UNBROKEN, " ")
 
 
-def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: bool) -> str:
+def _mark(comparison: Comparison, row: Row) -> str:
+    return "●" if is_recommended(comparison, row) else "○" if is_winner(comparison, row) else " "
+
+
+def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: str) -> str:
     lines = wrapped(show.shorten(show.printable(row.name), _MOST), width)
     if levels is not None and row.kind == "arm":
         lines = list(levels.lines.get(row.name, lines))
@@ -229,7 +234,7 @@ def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: bool) -> s
     lines += [row.cut] if row.cut else []
     if row.outcome != "finished":
         lines += textwrap.wrap(show.printable(row.outcome), width)
-    return f"{'●' if mark else ' '} " + "\n  ".join(lines)
+    return f"{mark} " + "\n  ".join(lines)
 
 
 def _remark(row: Row, width: int) -> Text:

@@ -25,6 +25,7 @@ from steepest.evaluate.metrics import registry as metrics
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits_of
 from steepest.report.factors import short_names, subject
+from steepest.report.marks import is_recommended
 from steepest.report.theme import Style, styles
 
 UNBROKEN = "\u00a0"
@@ -78,7 +79,7 @@ class RankedDot:
     value: str
     note: str
     short: str
-    winner: bool = False
+    recommended: bool = False
     style: Style | None = None
     at: float | None = None
     low: float | None = None
@@ -113,6 +114,11 @@ class RankingFigure:
     def has_seeds(self) -> bool:
         """Whether there are small dots of single runs."""
         return any(dot.seeds for dot in self.dots)
+
+    @property
+    def has_recommended(self) -> bool:
+        """Whether a row is marked as recommended."""
+        return any(dot.recommended for dot in self.dots)
 
     @property
     def has_beyond(self) -> bool:
@@ -224,20 +230,17 @@ def advises(comparison: Comparison, metric: Metric) -> bool:
     return metric.name.replace("_", "-") in asked
 
 
-def is_winner(comparison: Comparison, row: Row) -> bool:
-    """Return whether a row is the winner's: an optimizer without a finished run is none."""
-    value = row.metrics.get(comparison.metric)
-    known = value is not None and math.isfinite(value.mean)
-    return known and row.kind == "arm" and row.name == comparison.winner
-
-
 def ranking_scale(
-    estimates: Sequence[Estimate], best: float, limits: tuple[float, float] = (-math.inf, math.inf)
+    estimates: Sequence[Estimate],
+    best: float,
+    limits: tuple[float, float] = (-math.inf, math.inf),
+    shown: Sequence[Estimate] = (),
 ) -> ValueAxis:
     """Return an axis that separates close values: one that lies far off gets an arrow.
 
     A row is far off if its distance from the best is more than 3.5 times that of the row before it, and more than
-    that of the narrowest interval's half width, and at least half of the rows are nearer.
+    that of the narrowest interval's half width, and at least half of the rows are nearer, unless it is one that has to
+    be ``shown``.
     """
     distances = sorted(abs(each.mean - best) for each in estimates if finite(each.mean))
     known = [each.ends for each in estimates if each.ends is not None and all(map(finite, each.ends))]
@@ -247,6 +250,7 @@ def ranking_scale(
         if index >= 3 and index >= len(distances) // 2 and reach > 0 and distance > 3.5 * reach:
             break
         reach = max(reach, distance)
+    reach = max([reach, *(abs(each.mean - best) for each in shown if finite(each.mean))])
     kept = [each for each in estimates if abs(each.mean - best) <= reach]
     placed = [
         min(max(value, limits[0]), limits[1])
@@ -272,7 +276,8 @@ def ranking(comparison: Comparison) -> RankingFigure:
     placed = [each for each in known if finite(each.mean)]
     written = digits_of(comparison, metric)
     look, short = styles(comparison), short_names(comparison)
-    axis = ranking_scale(placed, placed[0].mean, limits_of(metric)) if placed else ValueAxis(0.0, 1.0)
+    used = [row.metrics[metric.name] for row in rows if is_recommended(comparison, row)]
+    axis = ranking_scale(placed, placed[0].mean, limits_of(metric), used) if placed else ValueAxis(0.0, 1.0)
     seeds = max((row.seeds for row in rows), default=1)
     dots: list[RankedDot] = []
     for row in rows:
@@ -289,7 +294,7 @@ def ranking(comparison: Comparison) -> RankingFigure:
                 value=written.value(estimate),
                 note=_note(row),
                 short=short.get(row.name, row.name) if row.kind == "arm" else row.name,
-                winner=is_winner(comparison, row),
+                recommended=is_recommended(comparison, row),
                 style=look[row.name] if row.kind == "arm" else None,
                 at=axis.at(estimate.mean) if estimate is not None and has else None,
                 low=axis.at(interval[0]) if interval else None,
