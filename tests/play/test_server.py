@@ -24,14 +24,14 @@ from tests.report.browser import Browser, Page, find_browser
 
 APPS = Path(steepest.__file__).parent / "play" / "apps"
 needs_marimo = pytest.mark.skipif(
-    importlib.util.find_spec("marimo") is None, reason="marimo is not installed: pip install 'steepest[play]'"
+    importlib.util.find_spec("marimo") is None, reason="marimo is not installed: pip install '.[play]'"
 )
 
 
 def test_a_missing_extra_is_named_with_its_cure(monkeypatch, capsys) -> None:
     monkeypatch.setitem(sys.modules, "marimo", None)
     assert main(["play", "compare", "--no-open"]) == 2
-    assert "pip install 'steepest[play]'" in capsys.readouterr().err
+    assert "pip install '.[play]'" in capsys.readouterr().err
 
 
 def test_wrong_options_are_refused_before_anything_listens(capsys) -> None:

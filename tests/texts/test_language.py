@@ -15,7 +15,7 @@ import steepest as st
 from steepest.cli import main
 from steepest.data.batches import BatchPlan
 from steepest.data.texts import bpe
-from steepest.errors import OptionError
+from steepest.errors import DataError, OptionError
 from steepest.experiment.folder import load_comparison
 from steepest.models import build_model
 from steepest.recipe import Recipe
@@ -144,6 +144,7 @@ def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, ca
     said = capsys.readouterr()
     assert re.search(r"loss per token\s+[0-9.]+", said.out)
     assert "weighted" not in said.out + said.err
+    assert pl.read_csv(tmp_path / "found.csv").columns == ["loss_per_token"]
     model = st.load(done / "model")
     known = model.predict(other).scores
     assert known["perplexity"].value == pytest.approx(2.718281828459045 ** known["token_loss"].value)
@@ -156,6 +157,7 @@ def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, ca
     said = capsys.readouterr()
     assert said.out.startswith("caf�")
     assert said.err.startswith("1 half of a surrogate pair")
+    assert f"written by {model.title}" in said.err
     greedy = st.generate(model, "the ", tokens=5, temperature=0, seed=7)
     assert greedy.text == st.generate(model, "the ", tokens=5, temperature=0, seed=8).text
     baseline = st.generate(done / "baselines" / "bigram", "the ", tokens=5)
@@ -367,3 +369,10 @@ def test_ways_of_fine_tuning_are_arms_whose_parts_are_said(tmp_path, capfd):
     assert main([*some, "--finetune", "full", "--finetune", "last(1)", "--finetune", "head"]) == 0
     assert records < {each.key.recipe for each in Folder(tmp_path / "x").records()}
     assert "3 ways of fine-tuning" in capfd.readouterr().err
+
+
+def test_a_folder_of_texts_that_is_opened_as_images_is_told_from_them(tmp_path):
+    (tmp_path / "a.txt").write_text("the king", encoding="utf-8")
+    with pytest.raises(DataError, match="no image but texts") as error:
+        st.describe(tmp_path)
+    assert "text" in (error.value.hint or "")

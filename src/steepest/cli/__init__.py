@@ -147,8 +147,8 @@ compare.__signature__ = inspect.Signature(_OPTIONS)  # pyright: ignore[reportFun
 compare.__annotations__ = {each.name: each.annotation for each in _OPTIONS}
 app.command(
     context_settings={"help_option_names": []},
-    help="Compare ways of training (optimizers, models, batch sizes, …) on a table, a curve, images or "
-    "ratings, or run an experiment file.\n\nWhat you do not specify is chosen automatically "
+    help="Compare ways of training (optimizers, models, batch sizes, …) on a table, a curve, images, "
+    "ratings or texts (--kind text), or run an experiment file.\n\nWhat you do not specify is chosen automatically "
     "and printed. The same command in the same folder makes only the runs that are missing. Exit status: 0, 1 if no "
     "run finished, 2 for a wrong option or file.",
 )(compare)

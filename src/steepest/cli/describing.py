@@ -27,7 +27,8 @@ AsJson = Annotated[
 
 
 def describe(source: str, write: Path | None, as_json: bool, **flags: Any) -> None:
-    """Show what data is: columns of a table, classes of images, users and items of ratings, points of a curve.
+    """Show what data is: columns of a table, classes of images, users and items of ratings, points of a curve,
+    documents and tokens of texts (--kind text).
 
     It is opened as compare opens it, with the same options; nothing is trained. Of a table a first preparation can be
     written.

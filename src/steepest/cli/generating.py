@@ -52,4 +52,6 @@ def generate(
     )
     if found.replaced:
         line(about_replaced(found.replaced))
+    if not as_json:
+        line(f"written by {found.writer}", style="dim")
     line(json.dumps(asdict(found), ensure_ascii=False) if as_json else str(found), out=True)

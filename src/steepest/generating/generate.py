@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from torch import nn
@@ -26,6 +26,7 @@ class Generated:
         tokens: how many tokens that is.
         ended: whether the model ended the document itself.
         replaced: how many U+FFFD these are.
+        writer: which model wrote, where it was loaded with its record.
     """
 
     prompt: str
@@ -33,6 +34,7 @@ class Generated:
     tokens: int
     ended: bool
     replaced: int = 0
+    writer: str = ""
 
     def __str__(self) -> str:
         return f"{self.prompt}{self.text}"
@@ -73,7 +75,8 @@ def generate(
             f"{made.title} predicts {made.about.target!r} and writes no text",
             hint="generate needs a model that was trained on a text: steepest compare TEXTS --kind text.",
         )
-    return go_on(made.net, pipeline, prompt, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed)
+    found = go_on(made.net, pipeline, prompt, tokens=tokens, temperature=temperature, top_k=top_k, seed=seed)
+    return replace(found, writer=made.title)
 
 
 def go_on(

@@ -29,6 +29,7 @@ class Target(ABC):
         loss: the training loss unless another is chosen.
         column: what a column of a model's outputs is, for a message.
         called: what is predicted, for a reader, where there are no classes.
+        predicted: the column of predictions in a table.
         is_input: whether it is the input itself.
         dims: dimensions of a model's outputs for a batch, without that of several members.
         condensed: whether evaluations keep less of a row than a model's outputs for it, see :meth:`condense`.
@@ -40,6 +41,7 @@ class Target(ABC):
     loss: ClassVar[str]
     column: ClassVar[str]
     called: ClassVar[str] = "a class"
+    predicted: ClassVar[str] = "prediction"
     is_input: ClassVar[bool] = False
     dims: ClassVar[int] = 2
     condensed: ClassVar[bool] = False

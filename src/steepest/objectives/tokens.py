@@ -42,6 +42,7 @@ class TokenTarget(Target):
     loss = "next-token"
     column = "piece of the vocabulary (logits)"
     called = "the next token"
+    predicted = "loss_per_token"
     is_input: ClassVar[bool] = True
     dims: ClassVar[int] = 3
     condensed: ClassVar[bool] = True

@@ -126,5 +126,5 @@ def _libraries() -> tuple[Any, Any]:
         return importlib.import_module("marimo"), importlib.import_module("uvicorn")
     except ImportError:
         raise MissingExtraError(
-            "live pages need the package marimo, which is not installed", hint="pip install 'steepest[play]'"
+            "live pages need the package marimo, which is not installed", hint="pip install '.[play]'"
         ) from None

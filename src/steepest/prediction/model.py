@@ -214,7 +214,7 @@ class TrainedModel:
         """Return the columns that are kept, once each."""
         names = list(dict.fromkeys(plain(each) for each in ([keep] if isinstance(keep, str) else keep)))
         own = {
-            "prediction",
+            self._question.target.predicted,
             *(["probability"] if self.classes else []),
             *(f"p_{each}" for each in self.classes),
         }
@@ -375,7 +375,7 @@ class TrainedModel:
             values = self._question.target.values(outputs)
             if not values.is_floating_point():  # an image for each row
                 return pl.DataFrame({"prediction": pl.Series(values.numpy())})
-            return pl.DataFrame({"prediction": pl.Series(whole(values)).fill_nan(None)})
+            return pl.DataFrame({self._question.target.predicted: pl.Series(whole(values)).fill_nan(None)})
         probabilities = whole(torch.softmax(outputs.double(), 1))
         there = np.zeros(rows, dtype=bool)
         there[kept.numpy()] = True

@@ -80,8 +80,9 @@ class Predictions(np.ndarray[Any, Any], _About):
         reports: tuple[StepReport, ...] = (),
         known: Known | None = None,
     ) -> Predictions:
-        """Return the column ``prediction`` of a table as an array."""
-        made = table["prediction"].to_numpy(writable=True).view(cls)
+        """Return the column ``prediction`` of a table, of texts its last one, as an array."""
+        column = "prediction" if "prediction" in table.columns else table.columns[-1]
+        made = table[column].to_numpy(writable=True).view(cls)
         made.table, made.unforeseen, made.left_out = table, unforeseen, left_out
         made.reports, made.known = reports, known
         return made

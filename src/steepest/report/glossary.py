@@ -75,6 +75,14 @@ TERMS: tuple[Term, ...] = (
         "nor, for metrics such as ROC AUC and F1, with fewer than 20 of a class.",
     ),
     Term(
+        "token",
+        "A piece of a text that a language model reads and predicts: a byte, or several that are often together.",
+    ),
+    Term(
+        "perplexity",
+        "The exponential of the mean loss of a token: as uncertain as a choice among so many equally probable tokens.",
+    ),
+    Term(
         "arm",
         "One of the ways of training that are compared: an optimizer or, where other factors vary, a combination of "
         "optimizer, model, schedule, batch size and so on.",

@@ -26,7 +26,9 @@ def data_text(dataset: Dataset, sets: int = 1) -> str:
     """Return the data in one line."""
     parts = (dataset.train, dataset.validation, dataset.test)
     rows = sum(map(len, parts)) if dataset.held_out else len(dataset.train)
-    what = f"{len(dataset.classes)} classes" if dataset.classes else target_of(dataset).called
+    called = target_of(dataset).called
+    what = f": {len(dataset.classes)} classes" if dataset.classes else f": {called}"
+    what = "" if called == f"the {dataset.target}" else what
     names = dataset.shape.continuous
     gaps = sum(each.endswith(INDICATOR) and each.removesuffix(INDICATOR) in names for each in names)
     columns = f"{len(dataset.shape.cardinalities)} categorical, {len(names) - gaps} continuous"
@@ -38,7 +40,7 @@ def data_text(dataset: Dataset, sets: int = 1) -> str:
     tested = f"{len(dataset.test):,} test" if sets == 1 else f"{sets} test sets"
     tested = tested if dataset.held_out else "nothing held out"
     columns += f" (+{counted(gaps, 'missing-value indicator')})" if gaps else ""
-    return f"data   {rows:,} rows · {columns} · {dataset.target}: {what} · {tested}"
+    return f"data   {rows:,} rows · {columns} · {dataset.target}{what} · {tested}"
 
 
 def plan_text(setup: Setup, history: History, together: int = 1) -> str:

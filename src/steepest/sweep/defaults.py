@@ -195,9 +195,19 @@ def _seconds_a_step(arm: PlannedArm, cells: Mapping[str, Execution]) -> float:
 
 
 def explain_batch_size(arms: Sequence[Wanted], rows: int) -> str:
-    """Return the batch sizes, and where they come from."""
+    """Return the batch sizes, and where they come from.
+
+    Example:
+        >>> explain_batch_size([], 40_000), explain_batch_size([], 29)
+        ('64 rows, the power of two nearest to rows/500', 'all 29 training rows')
+    """
     given = list(dict.fromkeys(arm.batch_size for arm in arms if arm.batch_size is not None))
-    default = f"{counted(min(default_batch_size(rows), rows), 'row')}, the power of two nearest to rows/500"
+    size = default_batch_size(rows)
+    default = (
+        f"{counted(size, 'row')}, the power of two nearest to rows/{ROWS_A_BATCH}"
+        if size < rows
+        else f"all {counted(rows, 'training row')}"
+    )
     if not given:
         return default
     texts = [

@@ -18,6 +18,7 @@ from steepest.data.dataset import Note
 from steepest.data.images.decode import SUFFIXES, decoded, quietly
 from steepest.data.images.pixels import COLOUR, Images, Pixels, check_bytes, resized, with_channels
 from steepest.data.read import is_table_file
+from steepest.data.texts.reading import SUFFIXES as TEXTS
 from steepest.errors import DataError
 from steepest.wording import counted, first_few
 
@@ -184,6 +185,13 @@ def _no_image(names: Sequence[str], where: str) -> DataError:
             f"{where} holds comparisons ({first_few(runs)}), not data",
             hint=f"name data; `steepest report {where}/{runs[0]}` shows the results of one.",
             python=f"name data; st.Result.load('{where}/{runs[0]}') has the results of one.",
+        )
+    texts = [each for each in names if PurePosixPath(each).suffix.lower() in TEXTS]
+    if texts and len(texts) == len(names):
+        return DataError(
+            f"{where} holds no image but texts ({first_few(names)})",
+            hint=f"to train a model of texts, add --kind text; for images, {wanted}",
+            python=f"to train a model of texts, use kind='text'; for images, {wanted}",
         )
     others = first_few(names) if names else "nothing"
     name = f"for a table, name its file, such as {where}/{tables[0]}; for images, " if tables else ""

@@ -10,7 +10,7 @@ from pydantic import Field
 from steepest.errors import MissingExtraError, OptionError
 from steepest.mapping.projection import Distance, Projected, Projection, Vectors, quiet
 
-COMPONENTS = {"umap": {"object": "UMAP", "what": "UMAP: neighbours stay together; needs steepest[umap]"}}
+COMPONENTS = {"umap": {"object": "UMAP", "what": "UMAP: neighbours stay together; needs the extra umap"}}
 
 NEIGHBOURS = 15
 
@@ -19,7 +19,7 @@ class UMAP(Projection):
     """Places whose graph of neighbours is like that of the vectors.
 
     Which points are together means something; how far groups are apart means little. It needs the package umap-learn:
-    ``pip install 'steepest[umap]'``. With a seed it uses one processor.
+    ``pip install '.[umap]'``. With a seed it uses one processor.
 
     Source: McInnes, Healy & Melville, UMAP: Uniform Manifold Approximation and Projection for Dimension Reduction,
     2018; computed by umap-learn.
@@ -60,5 +60,5 @@ def _library() -> Any:
     except ImportError:
         raise MissingExtraError(
             "UMAP needs the package umap-learn, which is not installed",
-            hint="pip install 'steepest[umap]', or choose --projection tsne.",
+            hint="pip install '.[umap]', or choose --projection tsne.",
         ) from None
