@@ -675,7 +675,7 @@ def test_the_optimizer_with_fewer_failed_seeds_wins_and_is_the_model_that_is_sav
     with Path("x/results.csv").open() as file:
         names = [line["name"] for line in csv.DictReader(file) if line["kind"] == "arm"]
     assert names[0] == best
-    assert f"● {best.partition('(')[0]}" in said.out
+    assert re.search(f"^[●○] {re.escape(best.partition('(')[0])}", said.out, re.MULTILINE)
 
 
 def test_an_optimizer_that_cannot_make_its_first_step_is_an_error_before_anything_is_trained(
