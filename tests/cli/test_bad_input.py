@@ -160,7 +160,7 @@ FOLDER = [
     (["resume", "nowhere"], "'nowhere'", "--out"),
     (["predict", "nowhere", "new.csv"], "'nowhere'", "comparison"),
     (["predict", "DONE", "new.csv"], "'new.csv'", "'lacking.csv'"),
-    (["predict", "DONE", "lacking.csv"], "'minutes'", ""),
+    (["predict", "DONE", "lacking.csv"], "'plan'", ""),
     (["predict", "DONE", "lacking.csv", "--out", "p.xlsx"], "'.xlsx'", ".parquet"),
     (["predict", "DONE", "lacking.csv", "--out", "no/p.csv"], "'no'", "make it"),
     (["describe", "nowhere.csv"], "'nowhere.csv'", "has 'lacking.csv'"),
@@ -173,7 +173,7 @@ FOLDER = [
 @pytest.mark.parametrize(("arguments", "fact", "hint"), FOLDER, ids=[" ".join(each[0]) for each in FOLDER])
 def test_folders_and_commands(steepest, finished, tmp_path, monkeypatch, arguments, fact, hint) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("lacking.csv").write_text("age,plan\n30,pro\n")
+    Path("lacking.csv").write_text("age,minutes\n30,10\n")
     check(steepest(*[str(finished) if each == "DONE" else each for each in arguments]), fact, hint)
     assert sorted(each.name for each in tmp_path.iterdir()) == ["lacking.csv"]
 
@@ -378,7 +378,7 @@ def test_damaged_results_and_models(
 ROWS = [
     ("empty", b"", "new.csv is empty", "header"),
     ("no rows", b"age,plan,minutes\n", "no rows", ""),
-    ("column missing", b"age,plan\n30,pro\n", "'minutes'", ""),
+    ("column missing", b"age,minutes\n30,10\n", "'plan'", ""),
     ("column misspelt", b"age,plan,minuts\n30,pro,1\n", "'minutes'", ""),
     ("binary", b"\x00\x01\x02" * 99, "not text", "CSV"),
     ("ragged", b"age,plan,minutes\n30,pro\n", "line 2", ""),

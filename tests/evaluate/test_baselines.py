@@ -414,7 +414,7 @@ def test_an_unknown_name_is_said():
     with pytest.raises(UnknownNameError, match="majority"):
         run_baselines(_dataset(), names=["majorty"], seed=0)
     assert regression_baselines.LEAST >= 5
-    assert set(registry.groups()) == {"classification", "regression", "reconstruction"}
+    assert set(registry.groups()) == {"classification", "regression", "reconstruction", "language"}
 
 
 CRIMES = Path(os.environ.get("STEEPEST_DATA", "/absent")) / "chicago-crimes/crimes-2018-H1.snappy.parquet"

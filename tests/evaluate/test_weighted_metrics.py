@@ -237,4 +237,13 @@ def test_every_metric_has_values_by_row() -> None:
     for name in registry.names():
         assert mean_of(name) is not None or by_row_function(name) is not None, name
     assert {name for name in registry.names() if by_row_function(name) is None} == {"rmse", "pixel-rmse"}
-    assert set(BY_ROW) == {"log_loss", "accuracy", "rmse", "mse", "mae", "pixel_mse", "pixel_rmse"}
+    assert set(BY_ROW) == {
+        "log_loss",
+        "accuracy",
+        "rmse",
+        "mse",
+        "mae",
+        "pixel_mse",
+        "pixel_rmse",
+        "token_loss",
+    }

@@ -438,6 +438,8 @@ def _loss_inputs(objective: Objective) -> tuple[Tensor, Tensor]:
     with torch_stream(0, "data"):
         shape = {"classification": (4, 3), "regression": (4, 1)}.get(objective.serves, (4, 6))
         outputs = torch.randn(shape, dtype=torch.float64)
+        if objective.serves == "language":  # logits at each place of a row, and codes of pieces
+            return torch.randn((2, 4, 5), dtype=torch.float64), torch.randint(5, (2, 4))
         if shape[1] == 3:
             return outputs, torch.randint(3, (4,))
         return outputs, torch.randn((4,) if shape[1] == 1 else shape, dtype=torch.float64)

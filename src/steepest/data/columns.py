@@ -168,6 +168,21 @@ class Columns:
         )
 
 
+def near_names(absent: Sequence[str], others: Sequence[str]) -> dict[str, str]:
+    """Return of columns that a table lacks those that it seems to have under another name, with that name.
+
+    Example:
+        >>> near_names(["age", "plan"], ["Agee", "id"])
+        {'age': 'Agee'}
+    """
+    by_lower = {each.lower(): each for each in others}
+    return {
+        name: by_lower[found[0]]
+        for name in absent
+        if (found := get_close_matches(name.lower(), [*by_lower], n=1))
+    }
+
+
 def lacking_columns(absent: Sequence[str], others: Sequence[str]) -> DataError:
     """Return the error about columns that a table lacks, with those that may be them under another name.
 
@@ -180,13 +195,8 @@ def lacking_columns(absent: Sequence[str], others: Sequence[str]) -> DataError:
         >>> error.fact, error.hint
         ("the table lacks columns 'age', 'plan'", "rename the column 'agee' if it is 'age', and add 'plan'.")
     """
-    near = {
-        name: found[0]
-        for name in absent
-        if (found := get_close_matches(name.lower(), [each.lower() for each in others], n=1))
-    }
-    by_lower = {each.lower(): each for each in others}
-    renamed = " and ".join(f"{by_lower[each]!r} if it is {name!r}" for name, each in near.items())
+    near = near_names(absent, others)
+    renamed = " and ".join(f"{each!r} if it is {name!r}" for name, each in near.items())
     rest = [repr(name) for name in absent if name not in near]
     cures = [
         *([f"rename the column {renamed}"] if renamed else []),

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from steepest.data.cells import Cells
-from steepest.data.columns import Columns, lacking_columns
+from steepest.data.columns import Columns, lacking_columns, near_names
 from steepest.data.dataset import Note, Shape, TargetScale, Task, has_classes
 from steepest.data.dates import Form
 from steepest.data.encode import TableEncoder
@@ -196,7 +196,8 @@ class TablePipeline(Pipeline):
         """Return new rows, and the columns that they lack and that count as missing.
 
         Raises:
-            DataError: the source cannot be read, or lacks a column that had all its values in training.
+            DataError: the source cannot be read, or lacks a column that had all its values in training, or seems to
+                have one under another name.
         """
         known = self._known
         reading = as_in_training(known.types, self.notations)
@@ -213,9 +214,11 @@ class TablePipeline(Pipeline):
                 raise DataError(f"column {name!r} {doubt.why}", hint=f"{doubt.cure}.")
         needed = self._made_of(frozenset(self.required))
         absent = [name for name in self.raw if name in needed and name != self.target and name not in there]
-        lacking = [name for name in absent if name not in self.optional]
+        others = [name for name in there if name not in {*self.raw, self.target}]
+        misspelt = near_names(absent, others)
+        lacking = [name for name in absent if name not in self.optional or name in misspelt]
         if lacking:
-            raise lacking_columns(lacking, [name for name in there if name not in {*self.raw, self.target}])
+            raise lacking_columns(lacking, others)
         return cells, absent
 
     @property

@@ -17,7 +17,7 @@ from steepest.tracing.walks import walks
 COMPONENTS = {
     "momentum": {
         "object": "Momentum",
-        "what": "two parameters of a digit classifier, with and without momentum",
+        "what": "two parameters of a digit classifier, momentum or none",
     }
 }
 
