@@ -30,6 +30,7 @@ from steepest.models import build_model
 from steepest.models import registry as models
 from steepest.objectives import Objective, make_objective, read_objective
 from steepest.objectives import registry as losses
+from steepest.objectives.losses.next_token import NextToken
 from steepest.objectives.target import target_of_shape
 from steepest.prediction.sameness import made_up_rows
 from steepest.rng import stream, torch_stream
@@ -438,7 +439,7 @@ def _loss_inputs(objective: Objective) -> tuple[Tensor, Tensor]:
     with torch_stream(0, "data"):
         shape = {"classification": (4, 3), "regression": (4, 1)}.get(objective.serves, (4, 6))
         outputs = torch.randn(shape, dtype=torch.float64)
-        if objective.serves == "language":  # logits at each place of a row, and codes of pieces
+        if isinstance(objective, NextToken):  # logits at each place of a row, and codes of pieces
             return torch.randn((2, 4, 5), dtype=torch.float64), torch.randint(5, (2, 4))
         if shape[1] == 3:
             return outputs, torch.randint(3, (4,))
