@@ -91,7 +91,7 @@ def test_a_comparison_of_texts_is_judged_by_its_tokens(done):
             )
     rows = pl.read_parquet(done / TEST_PREDICTIONS)
     assert rows["target"].dtype == pl.String
-    assert rows["prediction"].dtype == pl.Float64
+    assert rows["loss_per_token"].dtype == pl.Float64
 
 
 def test_another_text_is_measured_before_the_first_stage_of_a_procedure(done, tmp_path):
