@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -32,13 +33,12 @@ def library() -> Any:
         OptionError: it is not installed.
     """
     try:
-        import tokenizers
+        return importlib.import_module("tokenizers")
     except ImportError as error:
         raise OptionError(
             "this tokenizer needs the library tokenizers, which is not installed",
             hint="pip install '.[language]', or leave --tokenizer out: bytes need no library.",
         ) from error
-    return tokenizers
 
 
 class Json(Tokenizer):
