@@ -53,24 +53,19 @@ def written(folder: Path, documents: int = 14) -> Path:
     return folder
 
 
+def two_arms(texts: Path) -> list[str]:
+    """The command that compares two optimizers on texts."""
+    command = ["compare", str(texts), "--kind", "text", "--model", SMALL]
+    return [*command, "-o", "adam(lr=0.01)", "-o", "sgd(lr=0.1)"]
+
+
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A comparison of two optimizers, with texts of its own beside it."""
     where = tmp_path_factory.mktemp("language")
     texts = written(where / "texts")
     (where / "other.txt").write_text("love no more queen\n" * 30)
-    command = [
-        "compare",
-        str(texts),
-        "--kind",
-        "text",
-        "--model",
-        SMALL,
-        "-o",
-        "adam(lr=0.01)",
-        "-o",
-        "sgd(lr=0.1)",
-    ]
+    command = two_arms(texts)
     also = ["--also", str(where / "other.txt")]
     assert main([*command, *SHORT, *also, "--out", str(where / "done"), "--quiet"]) == 0
     return where / "done"
@@ -167,18 +162,7 @@ def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, ca
 def test_a_folder_goes_on_to_the_same_bits(done, tmp_path):
     """What was killed before its last runs ends as what was not."""
     texts, again = done.parent / "texts", tmp_path / "again"
-    command = [
-        "compare",
-        str(texts),
-        "--kind",
-        "text",
-        "--model",
-        SMALL,
-        "-o",
-        "adam(lr=0.01)",
-        "-o",
-        "sgd(lr=0.1)",
-    ]
+    command = two_arms(texts)
     command += ["--also", str(done.parent / "other.txt"), "--out", str(again), "--quiet"]
     assert main([*command, *SHORT[:2], "--seeds", "1", *SHORT[4:]]) == 0
     assert main([*command, *SHORT]) == 0

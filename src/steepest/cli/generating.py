@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from steepest.cli.networks import NetworkArm, OwnModel
 from steepest.cli.output import line
 from steepest.generating import TEMPERATURE, TOKENS, TOP_K
 
@@ -33,14 +34,8 @@ def generate(
         int, typer.Option(help="Draw from the so many most probable tokens; 0: from all.", metavar="NUMBER")
     ] = TOP_K,
     seed: Annotated[int, typer.Option(help="Random seed of the draws.", metavar="NUMBER")] = 0,
-    arm: Annotated[
-        str | None,
-        typer.Option("--arm", help="Name, label or id of an arm, for its network.", metavar="NAME"),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="Your own model, if the comparison used one.", metavar="NAME"),
-    ] = None,
+    arm: NetworkArm = None,
+    model: OwnModel = None,
     as_json: Annotated[bool, typer.Option("--json", metavar="", help="Print the result as JSON.")] = False,
 ) -> None:
     """Go on with a text by a model that a comparison of texts has trained."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from steepest.cli.networks import NetworkArm, OwnModel
 from steepest.cli.output import console, line
 from steepest.recommending import LEAST_RATINGS, MEASURE, TOP
 
@@ -27,14 +28,8 @@ def _shared(
     min_ratings: Annotated[
         int, typer.Option(help="How many ratings those in the list must have.", metavar="NUMBER")
     ] = LEAST_RATINGS,
-    arm: Annotated[
-        str | None,
-        typer.Option("--arm", help="Name, label or id of an arm, for its network.", metavar="NAME"),
-    ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option("--model", help="Your own model, if the comparison used one.", metavar="NAME"),
-    ] = None,
+    arm: NetworkArm = None,
+    model: OwnModel = None,
     out: Annotated[
         Path | None, typer.Option(help="File to write: .csv, .parquet or .feather.", metavar="FILE")
     ] = None,
