@@ -29,6 +29,7 @@ from steepest.cli.output import complain, console, line
 from steepest.cli.paging import page
 from steepest.cli.planning import planned
 from steepest.cli.playing import play
+from steepest.cli.predicting import OneArm, OwnModel, predict
 from steepest.cli.rate_finding import lr_find
 from steepest.cli.recommending import recommend, similar
 from steepest.cli.refitting import refit
@@ -38,7 +39,6 @@ from steepest.cli.tracing import trace
 from steepest.cli.viewing import show
 from steepest.errors import OptionError, SteepestError
 from steepest.interrupts import always_raise
-from steepest.wording import counted
 
 
 class _Commands(TyperGroup):
@@ -89,26 +89,6 @@ Help = Annotated[
     bool,
     flag("--help", "-h", help="Show this message and exit.", panel="Output", is_eager=True, callback=_show_help),
 ]  # fmt: skip
-OwnModel = Annotated[
-    str | None,
-    typer.Option(
-        "--model", help="Your own model, as nets.py:MyNet, if the comparison used one.", metavar="NAME"
-    ),
-]
-OwnSource = Annotated[
-    str | None,
-    typer.Option(
-        "--source", help="Your own source, as mine.py:Arrays, if it opened the data.", metavar="NAME"
-    ),
-]
-OneArm = Annotated[
-    str | None,
-    typer.Option(
-        "--arm",
-        help="Name, label or id of an arm, for its network instead of the recommended model.",
-        metavar="NAME",
-    ),
-]
 ComparisonFolder = Annotated[Path, typer.Argument(help="Folder of a comparison.", metavar="FOLDER")]
 
 
@@ -315,70 +295,7 @@ def export(
         line(f"left out: {each}", style="yellow")
 
 
-@app.command()
-def predict(
-    folder: Annotated[
-        Path, typer.Argument(help="Folder of a comparison, or of one of its models.", metavar="FOLDER")
-    ],
-    rows: Annotated[
-        str,
-        typer.Argument(
-            help="New rows: a table (CSV, TSV, Parquet or Feather); of images a folder, a .zip or an .npz file; what "
-            "your own source opens; or the name of a data set, of which its official test rows are predicted if it "
-            "has some.",
-            metavar="FILE",
-        ),
-    ],
-    out: Annotated[
-        Path, typer.Option(help="File to write: .parquet, .csv or .feather.", metavar="FILE")
-    ] = Path("predictions.csv"),
-    keep: Annotated[
-        list[str] | None,
-        typer.Option(help="Columns of the rows to carry into the file, such as an ID.", metavar="LIST"),
-    ] = None,
-    calibrate: Annotated[
-        bool,
-        typer.Option(
-            "--calibrate",
-            help="Scale probabilities by the temperature that was fitted on the validation rows; classes stay.",
-        ),
-    ] = False,
-    arm: OneArm = None,
-    model: OwnModel = None,
-    source: OwnSource = None,
-    quiet: Quiet = False,
-) -> None:
-    """Predict new rows with the model that a comparison recommends, or with one of its models.
-
-    Where the rows have the target, the predictions are scored.
-    """
-    from steepest.prediction.writing import check_place
-
-    check_place(out)
-    from steepest.api import load
-    from steepest.report.scores import score_lines
-
-    loaded = load(folder, model=model, arm=arm, source=source)
-    loaded = loaded.calibrated() if calibrate else loaded
-    names = [name.strip() for each in keep or [] for name in each.split(",") if name.strip()]
-    always_raise()
-    found = loaded.write_predictions(rows, out, keep=names)
-    if not quiet:
-        for note in found.notes:
-            line(f"  {note}", style="dim")
-        for each in found.warnings:
-            line(f"  {each}", style="yellow")
-        if found.left_out:
-            many = counted(found.left_out, "row was", "rows were")
-            line(f"  {many} left out by the preparation and not predicted")
-    for each in score_lines(found.scores) if found.scores else ():
-        line(each, out=True)
-    if not quiet:
-        at = f" at temperature {loaded.temperature:.3g}" if calibrate else ""
-        line(f"{counted(found.rows, 'prediction')} in {out}, by {loaded.title}{at}")
-
-
-for _each in (describe, recommend, similar, generate, refit, prune, distil, show):
+for _each in (predict, describe, recommend, similar, generate, refit, prune, distil, show):
     app.command()(_each)
 app.command("map")(map_)
 for _each in (landscape_command, spectrum_command, memory_command, trace, page, play):

@@ -334,6 +334,7 @@ class Comparison(Frozen):
         warnings: what to be careful with.
         data, preparation, recipe, environment: listings for the end of the report.
         new_rows: an example of a path of new rows, as ``use`` has it.
+        scoring: how test rows are scored where that is a choice, such as ``window 128, stride 128``; else nothing.
         own_source: what opens the data, where that is the user's own.
         see: commands to copy that show why a run went as it did, as (label, command).
         use: command and Python to copy, with the model's path, as (label, code).
@@ -392,6 +393,7 @@ class Comparison(Frozen):
     recipe: list[Fact] = Field(default_factory=list)
     environment: list[Fact] = Field(default_factory=list)
     new_rows: str = "new.csv"
+    scoring: str = ""
     own_source: str = ""
     use: list[Fact] = Field(default_factory=list)
     phases: dict[str, float] = Field(default_factory=dict)

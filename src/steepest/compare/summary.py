@@ -207,6 +207,7 @@ def summarize(
         ),
         own_source=own if grammar.parse(own).is_reference else "",
         new_rows=dataset.words.new_rows,
+        scoring=dataset.words.scoring,
         data=_data(dataset, experiment, findings.sizes),
         preparation=[Fact(label=note.kind, value=note.text) for note in dataset.notes if note.kind == "info"],
         recipe=_recipe(experiment, evidence, findings),

@@ -297,10 +297,12 @@ class InWords:
     Attributes:
         inputs: what the target is predicted from.
         new_rows: an example of a path of new rows, for commands to copy.
+        scoring: how rows are scored where that is a choice, such as ``window 128, stride 128``; else nothing.
     """
 
     inputs: str = "the other columns"
     new_rows: str = "new.csv"
+    scoring: str = ""
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ NOT_SAID = {"source", "also", "validation", "test", "prepare", "reader", "titles
 """Options that the fingerprint of the data does not depend on, but by its rows."""
 
 SAID_IF_GIVEN = (
-    "x", "y", "weight", "size", "user", "item", "rating", "time", "range", "tokenizer", "block", "layout", "field",
+    "x", "y", "weight", "size", "user", "item", "rating", "time", "range", "tokenizer", "block", "stride", "layout",
+    "field",
 )  # fmt: skip
 """Options that came later than data sets with fingerprints."""
 
@@ -143,6 +144,12 @@ class TableOptions(BaseModel):
     )
     block: int | None = Field(
         None, ge=2, le=65_536, description="of texts, the tokens of a row (default: 128)"
+    )
+    stride: int | None = Field(
+        None,
+        ge=1,
+        description="of texts, by how many tokens the windows of an evaluation are apart, up to --block (default: "
+        "--block, so that they do not overlap); every token is scored once, from at least block - stride before it",
     )
     layout: Literal["packed", "lines"] | None = Field(
         None,
@@ -443,6 +450,8 @@ def table_options(**values: Any) -> TableOptions:
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] in _LIMITS or first["type"].startswith("int_"):
+            raise _no_number(name, first["input"], first["type"], first.get("ctx", {})) from None
         text = str(first["msg"]).removeprefix("Value error, ")
         if first["type"] != "value_error":
             text = f"{first['input']!r}: {text[:1].lower()}{text[1:]}"
@@ -452,3 +461,17 @@ def table_options(**values: Any) -> TableOptions:
         if name:
             hint = hint_of(first) or f"{name} is: {TableOptions.model_fields[name].description}."
         raise OptionError(f"{name}: {text}" if name else text, hint=hint) from None
+
+
+_LIMITS = {"greater_than_equal": ("ge", "below", "least"), "less_than_equal": ("le", "above", "most")}
+
+
+def _no_number(name: str, value: Any, kind: str, limits: Mapping[str, Any]) -> OptionError:
+    """Return the error of a number that is out of its range, or of what is no whole number."""
+    if kind not in _LIMITS:
+        return OptionError(f"{name}: {value!r} is no whole number", hint=f"give a whole number for {name}.")
+    limit, where, end = _LIMITS[kind]
+    return OptionError(
+        f"{name}: {value} is {where} {limits[limit]:,}",
+        hint=f"give a whole number of at {end} {limits[limit]:,}.",
+    )

@@ -89,6 +89,10 @@ class Target(ABC):
         del inputs
         return None
 
+    def whole_rows(self, part: Part) -> tuple[Tensor, ...]:
+        """Return the inputs and target of rows by which they are recognised: those of the part, unless they overlap."""
+        return (*(each.cpu() for each in part.inputs), part.target.cpu())
+
     @abstractmethod
     def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
         """Return targets of so many made-up rows, as a part holds them."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from steepest.data.dataset import Part, Shape
+from steepest.data.texts.blocks import without_overlap
 from steepest.data.texts.vocabulary import IGNORE, Pieces
 from steepest.objectives.decoded import TokenOutputs
 from steepest.objectives.predicted import Target, float64
@@ -87,6 +88,12 @@ class TokenTarget(Target):
         del weights
         with torch.no_grad():
             return self._decoded(outputs, target)
+
+    def whole_rows(self, part: Part) -> tuple[Tensor, ...]:
+        """Return the rows that do not overlap, whatever the stride of those of the part."""
+        inputs, target = super().whole_rows(part)
+        found, _ = without_overlap(inputs.numpy(), target.numpy())
+        return torch.from_numpy(found.inputs), torch.from_numpy(found.target)
 
     def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
         """Return tokens, all of them scored."""

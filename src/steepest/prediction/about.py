@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +39,27 @@ class About:
     trained: Mapping[str, Any]
     code: str = ""
     outputs: Outputs = ()
+
+    def stored(self, parameters: int) -> dict[str, Any]:
+        """Return plain JSON values, of which :func:`read_about` makes the same again, with the number of parameters."""
+        return {
+            "format": FORMAT,
+            "model": self.model,
+            "task": self.shape.task,
+            "cardinalities": [[name, codes] for name, codes in self.shape.cardinalities.items()],
+            "continuous": list(self.shape.continuous),
+            "outputs": self.shape.outputs,
+            **({"fields": [asdict(each) for each in self.shape.others]} if self.shape.others else {}),
+            **({"bounds": list(bounds)} if (bounds := self.shape.bounds) else {}),
+            "classes": list(self.classes),
+            "target": self.target,
+            "target_mean": self.target_scale.mean,
+            "target_sd": self.target_scale.sd,
+            "parameters": parameters,
+            "trained": dict(self.trained),
+            **({"network": self.code} if self.code else {}),
+            **({"outputs_on_made_up_rows": self.outputs} if self.outputs else {}),
+        }
 
 
 def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from steepest.data.row_weights import Weights, weights_of_new
@@ -28,6 +29,7 @@ class Answered:
         there: which of the predicted rows they are.
         weights: of these rows, ``[N]``, above 0; None where rows are not weighted.
         unscored: the other rows.
+        places: numbers of what is hashed, the same ones for rows that are parts of one; None where every row is one.
     """
 
     values: tuple[Tensor, ...]
@@ -35,6 +37,7 @@ class Answered:
     there: Tensor
     weights: Weights | None = None
     unscored: Unscored = field(default_factory=Unscored)
+    places: NDArray[np.int64] | None = None
 
 
 def answered(
@@ -51,7 +54,8 @@ def answered(
     own = target.of_inputs(rows.inputs) if rows.wanted is None else rows.wanted
     if own is not None:
         weights = None if rows.weights is None else rows.weights.cast(pl.Float64).to_numpy()
-        return Answered((*rows.inputs, own), own, torch.ones(len(own), dtype=torch.bool), weights)
+        known, there = rows.known_by or (*rows.inputs, own), torch.ones(len(own), dtype=torch.bool)
+        return Answered(known, own, there, weights, places=rows.places)
     if rows.target is None:
         return None
     missing, odd = rows.target.null_count(), list[str]()

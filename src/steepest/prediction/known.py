@@ -35,6 +35,7 @@ class Question:
         metrics: their names, the deciding one first.
         origin: what the model's rows are as a whole, where that was kept.
         weight: the column of weights of rows in training, or None if there was none.
+        scoring: how rows are scored where that is a choice, for a reader; else nothing.
     """
 
     column: str
@@ -42,6 +43,7 @@ class Question:
     metrics: tuple[str, ...]
     origin: Origin | None = None
     weight: str | None = None
+    scoring: str = ""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,7 @@ class KnownScores:
             test rows, or no more than new rows would be.
         weight: the column of weights of rows in training, or None if there was none.
         weighted: whether the metrics and their intervals are weighted by it: the rows have the column.
+        scoring: how rows were scored where that is a choice, such as ``window 128, stride 128``; else nothing.
     """
 
     target: str
@@ -113,6 +116,7 @@ class KnownScores:
     weighted: bool = False
     unweighed: int = 0
     weightless: int = 0
+    scoring: str = ""
 
     def __getitem__(self, name: str) -> Score:
         """Return a metric by its name."""
@@ -143,6 +147,8 @@ class Known:
         found: of each row its hash, and how often it was trained on, tested on and unused, ``[N, 4]``.
         unscored: rows that cannot be scored.
         weights: of each row, above 0, ``[N]``; None where the rows are not weighted.
+        places: numbers of what is recognised, the same ones for rows that are parts of one, ``[N]``; None where every
+            row is one.
     """
 
     question: Question
@@ -153,6 +159,7 @@ class Known:
     found: NDArray[np.uint32]
     unscored: Unscored = field(default_factory=Unscored)
     weights: Weights | None = None
+    places: NDArray[np.int64] | None = None
 
     @classmethod
     def of(
@@ -163,13 +170,14 @@ class Known:
         found: NDArray[np.uint32] | None = None,
         unscored: Unscored | None = None,
         weights: Weights | None = None,
+        places: NDArray[np.int64] | None = None,
     ) -> Known:
         """Return rows that can be scored, at most as many as there are outputs and none."""
         found = np.zeros((len(target), 4), dtype=np.uint32) if found is None else found
         loss = question.target.row_losses(outputs, target).numpy()
         right = question.target.row_correct(outputs, target)
         correct = None if right is None else right.numpy()
-        return cls(question, loss, correct, outputs, target, found, unscored or Unscored(), weights)
+        return cls(question, loss, correct, outputs, target, found, unscored or Unscored(), weights, places)
 
     @staticmethod
     def joined(parts: Sequence[Known]) -> Known:
@@ -178,6 +186,7 @@ class Known:
         correct = [each.correct for each in parts if each.correct is not None]
         few = len(outputs) == len(parts) and sum(each.numel() for each in outputs) <= MOST_OUTPUTS
         weights = [each.weights for each in parts if each.weights is not None]
+        places = [each.places for each in parts if each.places is not None]
         return Known(
             parts[0].question,
             np.concatenate([each.loss for each in parts]),
@@ -187,6 +196,7 @@ class Known:
             np.concatenate([each.found for each in parts]),
             sum((each.unscored for each in parts), Unscored()),
             np.concatenate(weights) if weights else None,
+            np.concatenate(places) if places else None,
         )
 
     @property
@@ -194,7 +204,7 @@ class Known:
         """The metrics of these rows; of those on which the model was not trained, if it was trained on some."""
         seen = equal = np.zeros(len(self.found), dtype=np.bool_)
         if self.question.origin is not None:
-            seen, equal = parted(self.found, self.question.origin)
+            seen, equal = self._parted(self.question.origin)
         count = int(seen.sum())
         new = not 0 < count == len(seen)
         rows = self._but_for(seen) if new and count else self
@@ -213,8 +223,17 @@ class Known:
             equal=int(equal.sum()),
             weight=self.question.weight,
             weighted=self.weights is not None and self.question.weight is not None,
+            scoring=self.question.scoring,
             **asdict(self.unscored),
         )
+
+    def _parted(self, origin: Origin) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return which rows the model was trained or chosen on, and which others equal one; parts as their whole."""
+        if self.places is None:
+            return parted(self.found, origin)
+        _, first, which = np.unique(self.places, return_index=True, return_inverse=True)
+        seen, equal = parted(self.found[first], origin)
+        return seen[which], equal[which]
 
     def _but_for(self, rows: NDArray[np.bool_]) -> Known:
         """Return the other rows."""
@@ -227,6 +246,7 @@ class Known:
             target=self.target[kept],
             found=self.found[~rows],
             weights=None if self.weights is None else self.weights[~rows],
+            places=None if self.places is None else self.places[~rows],
         )
 
     def _metrics(self, *, intervals: bool) -> tuple[Score, ...]:

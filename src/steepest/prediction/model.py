@@ -6,7 +6,6 @@ import contextlib
 import html
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +33,7 @@ from steepest.evaluate.outputs import outputs_on, predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.models import ModelBuilder, build_model, count_parameters
 from steepest.objectives.target import target_of_shape
-from steepest.prediction.about import BASELINE, FORMAT, About, again, builder, damaged, read_about
+from steepest.prediction.about import BASELINE, About, again, builder, damaged, read_about
 from steepest.prediction.answered import Answered, answered
 from steepest.prediction.known import Known, Question
 from steepest.prediction.learned import activations_frame, embedding_of, layers_of
@@ -255,13 +254,28 @@ class TrainedModel:
             )
         return TrainedModel(self.net, self.about, self.pipeline, self.seen, float(found))
 
+    def with_stride(self, stride: int) -> TrainedModel:
+        """Return the same model that scores a text in windows which begin so many tokens apart.
+
+        The length of windows is that of training, T tokens. Every token is scored once, from at least T − stride tokens
+        before it, but at the start of a text.
+
+        Raises:
+            OptionError: it is no model of texts, or the stride is not from 1 to T.
+        """
+        return TrainedModel(
+            self.net, self.about, self.pipeline.with_stride(stride), self.seen, self.temperature
+        )
+
     def _known(self, outputs: Tensor, encoded: Encoded) -> Known | None:
         """Return the rows that can be scored, if the target is there."""
         rows = self._answered(encoded)
         if rows is None:
             return None
         found = None if self.seen is None else self.seen.look_up(rows.values)
-        return Known.of(self._question, outputs[rows.there], rows.wanted, found, rows.unscored, rows.weights)
+        return Known.of(
+            self._question, outputs[rows.there], rows.wanted, found, rows.unscored, rows.weights, rows.places
+        )
 
     def _answered(self, encoded: Encoded) -> Answered | None:
         """Return the rows with a known target and weight, or None if there is no target."""
@@ -299,6 +313,7 @@ class TrainedModel:
             tuple(each for each in metrics if positive is not None or not is_positive(each)),
             None if self.seen is None else self.seen.origin,
             self.pipeline.weight,
+            self.pipeline.scoring,
         )
 
     @property
@@ -399,28 +414,7 @@ class TrainedModel:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from None
-        about = {
-            "format": FORMAT,
-            "model": self.about.model,
-            "task": self.about.shape.task,
-            "cardinalities": [[name, codes] for name, codes in self.about.shape.cardinalities.items()],
-            "continuous": list(self.about.shape.continuous),
-            "outputs": self.about.shape.outputs,
-            **(
-                {"fields": [asdict(each) for each in self.about.shape.others]}
-                if self.about.shape.others
-                else {}
-            ),
-            **({"bounds": list(bounds)} if (bounds := self.about.shape.bounds) else {}),
-            "classes": list(self.classes),
-            "target": self.about.target,
-            "target_mean": self.about.target_scale.mean,
-            "target_sd": self.about.target_scale.sd,
-            "parameters": count_parameters(self.net),
-            "trained": dict(self.about.trained),
-            **({"network": self.about.code} if self.about.code else {}),
-            **({"outputs_on_made_up_rows": self.about.outputs} if self.about.outputs else {}),
-        }
+        about = self.about.stored(count_parameters(self.net))
         self.pipeline.save(folder / "pipeline.json")
         write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
         if self.seen is not None:

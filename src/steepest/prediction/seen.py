@@ -18,6 +18,7 @@ from torch import Tensor
 from steepest.data.dataset import Dataset
 from steepest.errors import FolderError
 from steepest.files import write_atomically
+from steepest.objectives.target import target_of
 from steepest.rng import seed_for
 
 FILE = "training_rows.safetensors"
@@ -120,7 +121,7 @@ class SeenRows:
         """
         held = (dataset.validation, dataset.test)
         train, validation, test = (
-            hashed((*(each.cpu() for each in part.inputs), part.target.cpu()))
+            hashed(target_of(dataset).whole_rows(part))
             for part in (
                 dataset.true_train if seed is None else dataset.true_training(seed),
                 *(each if dataset.held_out else each.take(NO_ROW) for each in held),

@@ -26,8 +26,11 @@ def score_lines(scores: KnownScores) -> list[str]:
         rows = counted(scores.rows, "row")
         by = f", weighted by {scores.weight}" if scores.weighted else ""
         what = f"{rows} with a known {scores.target}{by}{about}"
+        if scores.scoring:
+            what = f"{rows} of a text, {scores.scoring}{about}"
         if not scores.new:
-            what = f"{rows} that the model was trained or chosen on{by}: too good for new rows"
+            how = f", {scores.scoring}" if scores.scoring else ""
+            what = f"{rows} that the model was trained or chosen on{by}{how}: too good for new rows"
         lines.append(f"scores on {what}")
     width = max((len(metric_info(each.name).title) for each in scores.metrics), default=0)
     lines += [f"  {metric_info(each.name).title:<{width}}  {_shown(each)}" for each in scores.metrics]

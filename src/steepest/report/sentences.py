@@ -70,6 +70,7 @@ def notes(comparison: Comparison, *, intervals: bool = True) -> list[str]:
         if row.kind == "arm" and metric.name in row.metrics and math.isfinite(row.metrics[metric.name].mean)
     ]
     said = [f"Metrics are weighted by {comparison.weight}."] if comparison.weight else []
+    said += [f"Tokens are scored with {comparison.scoring}."] if comparison.scoring else []
     said += about_optima(comparison)
     said += about_users(comparison)
     said += _chosen(metric, arms, comparison.winner, subject(comparison))

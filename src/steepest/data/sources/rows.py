@@ -10,14 +10,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeVar
 
+import numpy as np
 import polars as pl
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from steepest.data.dataset import Shape, TargetScale, Task
 from steepest.data.preparation import StepReport
 from steepest.data.unforeseen import Unforeseen
-from steepest.errors import FolderError
+from steepest.errors import FolderError, OptionError
 from steepest.files import write_atomically
 
 DAMAGE = (
@@ -44,6 +46,8 @@ class Encoded:
         labels: what all raw rows are labelled, where that is not the target.
         wanted: the target as a part holds it, ``[N, …]``, where it is no column; ``weights`` are then as a part holds
             them.
+        known_by: what rows are recognised by, ``[N, …]``, where that is not inputs and target; ``places`` are then
+            numbers of what is recognised, ``[N]``, the same ones for rows that are parts of one.
     """
 
     inputs: tuple[Tensor, ...]
@@ -57,6 +61,8 @@ class Encoded:
     weights: pl.Series | None = None
     labels: pl.Series | None = None
     wanted: Tensor | None = None
+    known_by: tuple[Tensor, ...] = ()
+    places: NDArray[np.int64] | None = None
 
     def inputs_for(self, net: nn.Module) -> tuple[Tensor, ...]:
         """Return the inputs of a network, in 64 bits if it has numbers of 64 bits."""
@@ -96,6 +102,22 @@ class Pipeline(ABC):
     def weight(self) -> str | None:
         """The column of weights of rows in training; None if there was none. It may be absent from new rows."""
         return None
+
+    @property
+    def scoring(self) -> str:
+        """How new rows are scored where that is a choice, for a reader; else nothing."""
+        return ""
+
+    def with_stride(self, stride: int) -> Pipeline:
+        """Return the same pipeline with windows that are another number of tokens apart, as texts are scored.
+
+        Raises:
+            OptionError: the data is no text, or the windows would leave tokens out.
+        """
+        raise OptionError(
+            f"--stride {stride} has no effect: {self.target!r} is not scored in windows of a text",
+            hint="leave it out.",
+        )
 
     @property
     @abstractmethod

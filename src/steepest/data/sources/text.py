@@ -6,12 +6,13 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 import polars as pl
+import torch
 
 from steepest.data.catalog import is_name, open_catalog
 from steepest.data.dataset import Dataset, InputField, InWords, Note, Part, Shape, TargetScale, Task
@@ -22,7 +23,7 @@ from steepest.data.preparation import StepReport
 from steepest.data.sources.contract import Source
 from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.split_rule import NOTHING
-from steepest.data.texts.blocks import TextRows, blocks_of
+from steepest.data.texts.blocks import TextRows, blocks_of, without_overlap
 from steepest.data.texts.described import about_equal, about_replaced, overview
 from steepest.data.texts.reading import Documents, read_documents
 from steepest.data.texts.splitting import split_documents
@@ -36,7 +37,7 @@ COMPONENTS = {
     "text": {
         "object": "TextData",
         "what": "texts: files, a folder, lines, JSON lines",
-        "options": ["tokenizer", "block", "layout", "field", "also"],
+        "options": ["tokenizer", "block", "stride", "layout", "field", "also"],
     }
 }
 
@@ -57,6 +58,7 @@ class TextPipeline(Pipeline):
         field: of JSON lines.
         encoding: of files.
         mean: scored tokens of a training row, on average, the unit of weights.
+        stride: by how many tokens the windows in which a new text is scored are apart, from 1 to T.
     """
 
     kind: ClassVar = "text"
@@ -72,6 +74,7 @@ class TextPipeline(Pipeline):
     field: str | None
     encoding: str
     mean: float
+    stride: int
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -94,13 +97,23 @@ class TextPipeline(Pipeline):
         found = open_catalog(str(source), "text").path if is_name(source) else source
         return read_documents(found, field=self.field, layout=self.layout, encoding=self.encoding)
 
-    def blocks(self, texts: Sequence[str]) -> TextRows:
-        """Return texts as rows of tokens."""
+    @property
+    def scoring(self) -> str:
+        """In which windows a text is scored, for a reader."""
+        return f"window {self.block}, stride {self.stride}"
+
+    def with_stride(self, stride: int) -> TextPipeline:
+        """Return the same pipeline with windows that are so far apart, see :meth:`Pipeline.with_stride`."""
+        return replace(self, stride=known_stride(stride, self.block))
+
+    def blocks(self, texts: Sequence[str], *, overlap: bool = True) -> TextRows:
+        """Return texts as rows: the windows in which they are scored or, without overlap, those of training."""
         coded = [self.tokenizer.encode(each) for each in texts]
-        return blocks_of(coded, self.tokenizer.boundary, self.block, self.layout)
+        stride = self.stride if overlap else self.block
+        return blocks_of(coded, self.tokenizer.boundary, self.block, self.layout, stride)
 
     def part(self, texts: Sequence[str]) -> Part:
-        """Return texts as rows, with weights in units of a training row's."""
+        """Return texts as the windows in which they are scored, with weights in units of a training row's."""
         return self.blocks(texts).part(self.mean)
 
     def transform_batches(
@@ -116,10 +129,12 @@ class TextPipeline(Pipeline):
         if keep:
             raise OptionError(f"a text has no column {keep[0]!r}", hint="leave --keep out.")
         found = self.read(source)
-        part = self.part(found.texts)
+        windows = self.blocks(found.texts)
+        part, (known, places) = windows.part(self.mean), without_overlap(windows.inputs, windows.target)
         notes = [*_about_empty(found, self.layout), *_replaced(found.replaced)]
         for start in range(0, len(part), rows):
             some = part.map(lambda each, at=start: each[at : at + rows])
+            there = places[start : start + rows]
             assert some.weights is not None
             yield Encoded(
                 some.inputs,
@@ -129,6 +144,8 @@ class TextPipeline(Pipeline):
                 tuple(StepReport("read", each.text, 0) for each in notes) if start == 0 else (),
                 wanted=some.target,
                 weights=pl.Series("tokens", some.weights.numpy()),
+                known_by=(torch.from_numpy(known.inputs[there]), torch.from_numpy(known.target[there])),
+                places=there,
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -141,6 +158,7 @@ class TextPipeline(Pipeline):
             "field": self.field,
             "encoding": self.encoding,
             "mean": self.mean,
+            "stride": self.stride,
         }
 
 
@@ -172,6 +190,8 @@ class TextData(Source):
                 f"--split {options.split} has no effect on a text, which is split by document",
                 hint="choose random or none.",
             )
+        self._block = options.block or BLOCK
+        self._stride = known_stride(options.stride, self._block)
         self._given: dict[str, Any] = {}
         read = source
         if is_name(source):
@@ -259,9 +279,11 @@ class TextData(Source):
     def _made(self) -> tuple[Dataset, TextPipeline]:
         options, tokenizer = self.options, self.tokenizer
         texts, about_split = self._texts
-        block = options.block or BLOCK
-        pipeline = TextPipeline(tokenizer, block, self._layout, options.field, options.encoding, 1.0)
-        blocks = {part: pipeline.blocks(each) for part, each in texts.items()}
+        block = self._block
+        pipeline = TextPipeline(
+            tokenizer, block, self._layout, options.field, options.encoding, 1.0, self._stride
+        )
+        blocks = {part: pipeline.blocks(each, overlap=part != "train") for part, each in texts.items()}
         train = blocks["train"]
         if len(train) < LEAST_ROWS:
             raise DataError(
@@ -278,9 +300,12 @@ class TextData(Source):
                     f"--{part}-file FILE.",
                 )
         mean = float(train.tokens.mean())
-        pipeline = TextPipeline(tokenizer, block, self._layout, options.field, options.encoding, mean)
+        pipeline = replace(pipeline, mean=mean)
         parts = {part: each.part(mean) for part, each in blocks.items()}
-        digest = hashlib.sha256(json.dumps([options.said(), tokenizer.to_dict()]).encode())
+        said = options.said()
+        if self._stride == block:
+            said.pop("stride", None)  # what is done where it is left out
+        digest = hashlib.sha256(json.dumps([said, tokenizer.to_dict()]).encode())
         for each in parts.values():
             for tensor in (*each.inputs, each.target):
                 digest.update(np.ascontiguousarray(tensor.numpy()).data)
@@ -289,7 +314,11 @@ class TextData(Source):
             digest.update(np.ascontiguousarray(also.target.numpy()).data)
         tokens = {part: int(each.tokens.sum()) for part, each in blocks.items()}
         shown = ", ".join(f"{tokens[part]:,} {part}" for part in PARTS if held_out or part == "train")
-        note = f"tokens: {shown}, by {tokenizer.title} ({tokenizer.size:,} pieces), in rows of {block}, {self._layout}."
+        scored = "" if self._stride == block else f", scored with {pipeline.scoring}"
+        note = (
+            f"tokens: {shown}, by {tokenizer.title} ({tokenizer.size:,} pieces), in rows of {block}, {self._layout}"
+            f"{scored}."
+        )
         return Dataset(
             name=self.name,
             target=TARGET,
@@ -308,7 +337,7 @@ class TextData(Source):
             fingerprint=digest.hexdigest()[:32],
             held_out=held_out,
             also=also,
-            words=InWords(f"the up to {block} tokens before it", "new.txt"),
+            words=InWords(f"up to {block} tokens before it", "new.txt", pipeline.scoring),
         ), pipeline
 
     def _about_documents(self) -> list[Note]:
@@ -348,16 +377,46 @@ class TextData(Source):
     def stored_pipeline(cls, stored: Mapping[str, Any]) -> TextPipeline:
         """Return a stored pipeline."""
         block, layout, mean = int(stored["block"]), str(stored["layout"]), float(stored["mean"])
-        if block < 2 or layout not in ("packed", "lines") or not mean > 0:
-            raise ValueError(f"rows of {block} tokens, {layout}")
+        stride = int(stored.get("stride", block))  # models of earlier versions have none
+        if block < 2 or not 1 <= stride <= block or layout not in ("packed", "lines") or not mean > 0:
+            raise ValueError(f"rows of {block} tokens, {stride} apart, {layout}")
         field = stored["field"]
         tokenizer = stored_tokenizer(stored["tokenizer"])
         return TextPipeline(
-            tokenizer, block, layout, None if field is None else str(field), str(stored["encoding"]), mean
+            tokenizer,
+            block,
+            layout,
+            None if field is None else str(field),
+            str(stored["encoding"]),
+            mean,
+            stride,
         )
 
     def __repr__(self) -> str:
         return f"TextData({self.name!r}, {counted(len(self._read), 'document')})"
+
+
+def known_stride(stride: int | None, block: int) -> int:
+    """Return by how many tokens windows are apart: a block where that is left out.
+
+    Raises:
+        OptionError: windows would leave tokens out, or would not move.
+
+    Example:
+        >>> known_stride(None, 128), known_stride(32, 128)
+        (128, 32)
+    """
+    if stride is not None and not 1 <= stride <= block:
+        raise OptionError(
+            f"--stride {stride} does not fit windows of {counted(block, 'token')}"
+            + (
+                f": {counted(stride - block, 'token')} between two would not be scored"
+                if stride > block
+                else ""
+            ),
+            hint=f"give --stride from 1 to {block}, or a larger --block.",
+        )
+    return stride or block
 
 
 def _about_empty(found: Documents, layout: str) -> list[Note]:
