@@ -14,7 +14,10 @@ import torch
 import steepest as st
 from steepest.cli import main
 from steepest.data.batches import BatchPlan
+from steepest.data.options import TableOptions
+from steepest.data.sources.text import TextData
 from steepest.data.texts import bpe
+from steepest.data.variants import Variant
 from steepest.errors import DataError, OptionError
 from steepest.experiment.folder import load_comparison
 from steepest.models import build_model
@@ -69,6 +72,55 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     also = ["--also", str(where / "other.txt")]
     assert main([*command, *SHORT, *also, "--out", str(where / "done"), "--quiet"]) == 0
     return where / "done"
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> TextData:
+    """Texts in rows of 16 tokens."""
+    return TextData(written(tmp_path / "texts"), TableOptions(block=16))
+
+
+def test_fewer_rows_of_a_text_are_some_of_all(source):
+    """Drawn and nested as those of tables; what they are judged on stays."""
+    whole, _ = source.make(0)
+    few, more = (source.vary(Variant(rows))[0] for rows in ("0.1", "0.3"))
+    every, some, half = ({tuple(row) for row in each.train.inputs[0].tolist()} for each in (whole, few, more))
+    assert some < half < every
+    assert len(few.train) == round(0.1 * len(whole.train)) == few.provenance["rows"]["train"]
+    assert few.provenance["tokens"]["train"] == int((few.train.target >= 0).sum())
+    assert torch.equal(few.test.inputs[0], whole.test.inputs[0])
+    assert len({each.fingerprint for each in (whole, few, more)}) == 3
+    assert few.notes[-1].text.startswith("10 % of the training rows: ")
+    drawn, _ = source.vary(Variant("run:20"))
+    one, other = (drawn.training(seed) for seed in (0, 1))
+    assert len(one) == len(other) == 20
+    assert not torch.equal(one.inputs[0], other.inputs[0])
+    assert source.vary(Variant(str(len(whole.train))))[0].fingerprint == whole.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("variant", "what"),
+    [
+        (Variant("5"), "5 training rows are too few"),
+        (Variant("100000"), "100,000 is more than the"),
+        (Variant(labels="noise(0.1)"), "whose target is its next token"),
+        (Variant(prepare="none"), "have no effect on a text"),
+    ],
+)
+def test_variants_that_a_text_does_not_have_are_refused(source, variant, what):
+    with pytest.raises(OptionError, match=what):
+        source.vary(variant)
+
+
+def test_shares_of_a_text_are_compared(tmp_path):
+    texts = written(tmp_path / "texts")
+    command = ["compare", str(texts), "--kind", "text", "--model", SMALL, "-o", "adam(lr=0.01)"]
+    shares = ["--train-rows", "0.2", "--train-rows", "all", "--epochs", "1"]
+    assert main([*command, *SHORT, *shares, "--out", str(tmp_path / "run"), "--quiet"]) == 0
+    found = load_comparison(Folder(tmp_path / "run"))
+    loss = {row.name: row.metrics["token_loss"].mean for row in found.rows if row.kind != "baseline"}
+    assert len(loss) == 2
+    assert loss["all rows"] < loss["20 % of the rows"]
 
 
 def test_a_comparison_of_texts_is_judged_by_its_tokens(done):
@@ -256,7 +308,7 @@ MALFORMED = {
     "a target": ({"a.txt": b"a b " * 200}, ["--target", "x"], "--target has no effect"),
     "no other text": ({"a.txt": b"a b " * 200}, ["--also", "no/other.txt"], "there is no file 'no/other.txt'"),
     "folds": ({"a.txt": b"a b " * 200}, ["--split", "folds:5"], "--split folds:5 has no effect on a text"),
-    "labels": ({"a.txt": b"a b " * 200}, ["--labels", "noise(0.1)"], "--labels has no effect"),
+    "labels": ({"a.txt": b"a b " * 200}, ["--labels", "noise(0.1)"], "--labels noise(0.1) has no effect on a text"),
     "class weights": ({"a.txt": b"a b " * 200}, ["--class-weights", "balanced"], "is the next token"),
     "another loss": ({"a.txt": b"a b " * 200}, ["--loss", "squared"], "is for regression"),
     "another metric": ({"a.txt": b"a b " * 200}, ["--metric", "rmse"], "is for regression"),

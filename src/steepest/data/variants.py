@@ -302,6 +302,32 @@ def _with_numbers(dataset: Dataset, pipeline: TablePipeline, numbers: str) -> tu
 # --- training rows ----------------------------------------------------------------------------------------
 
 
+def fewer_rows(dataset: Dataset, variant: Variant, seed: int) -> Dataset:
+    """Return a dataset with fewer training rows, of a source whose rows are what they are, whichever are left.
+
+    Args:
+        dataset: with all of them.
+        variant: how many, and whether they are drawn for each run seed.
+        seed: by which they are drawn otherwise: the split seed.
+
+    Raises:
+        OptionError: there are not so many, or too few would be left.
+    """
+    n, wanted = len(dataset.train), _wanted(variant.amount, dataset)
+    if wanted == n:
+        return dataset
+    draw = RowDraw(dataset.train, wanted, np.arange(n), bool(dataset.classes))
+    made = _first_drawn(dataset, draw, seed)
+    how = ", drawn anew for each run seed" if variant.by_run else ""
+    identity = json.dumps([dataset.fingerprint, variant.train_rows])
+    return replace(
+        made,
+        draw=made.draw if variant.by_run else None,
+        notes=(*dataset.notes, *_about_few(variant.amount, wanted, dataset, made, how)),
+        fingerprint=hashlib.sha256(identity.encode()).hexdigest()[:32],
+    )
+
+
 def _wanted(train_rows: str, dataset: Dataset) -> int:
     """Return how many training rows there shall be."""
     n, count = len(dataset.train), _COUNT.fullmatch(train_rows)

@@ -30,6 +30,7 @@ from steepest.data.texts.splitting import split_documents
 from steepest.data.texts.tokenizer import Tokenizer
 from steepest.data.texts.tokenizers import make_tokenizer, stored_tokenizer
 from steepest.data.unforeseen import Unforeseen
+from steepest.data.variants import ALL, Variant, check_varies, fewer_rows
 from steepest.errors import DataError, OptionError
 from steepest.wording import counted
 
@@ -353,6 +354,34 @@ class TextData(Source):
         """Return the dataset and its pipeline, see :meth:`Source.make`."""
         del test_set
         return self._made
+
+    def vary(self, variant: Variant, test_set: int | None = None) -> tuple[Dataset, TextPipeline]:
+        """Return the dataset with fewer rows of the training text, and its pipeline, see :meth:`Source.vary`.
+
+        A tokenizer that is learned stays that of all training documents.
+
+        Raises:
+            OptionError: the variant is of something else, or too few rows would be left.
+        """
+        del test_set
+        if variant.labels:
+            raise OptionError(
+                f"--labels {variant.labels} has no effect on a text, whose target is its next token",
+                hint="leave it out.",
+            )
+        if not replace(variant, train_rows=ALL).is_neutral:
+            raise OptionError(
+                "--prepare and --numbers have no effect on a text",
+                hint="leave them out: they are for tables.",
+            )
+        check_varies(variant, self.options)
+        whole, pipeline = self._made
+        made = fewer_rows(whole, variant, self.options.split_seed)
+        counts = {
+            "rows": {**whole.provenance["rows"], "train": len(made.train)},
+            "tokens": {**whole.provenance["tokens"], "train": int((made.train.target >= 0).sum())},
+        }
+        return replace(made, provenance={**whole.provenance, **counts}), pipeline
 
     def describe(self) -> DataOverview:
         """Return counts of documents and tokens, and what of the vocabulary is used, see :meth:`Source.describe`."""
