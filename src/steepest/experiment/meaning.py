@@ -13,6 +13,7 @@ from steepest.data.numbers import STANDARD
 from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.experiment.data import Datasets
+from steepest.finetuning import structural_text
 from steepest.models import build_model
 from steepest.objectives.target import target_of
 from steepest.optim.selection import freeze, meant
@@ -60,7 +61,7 @@ class Meaning:
             if factor in _PARAMETERS:
                 shape = self._datasets.first.shape
                 net = freeze(build_model(arm.model, shape, finetune=arm.finetune), arm.freeze)
-                return meant(net, arm.rates)
+                return meant(net, arm.rates), structural_text(arm.finetune)
             if factor == "batch_size":
                 return self._datasets.batch_size(replace(arm, batch_size=value))
             plain = replace(arm, train_rows=ALL_ROWS, labels=TRUE_LABELS, prepare="", numbers=STANDARD)
@@ -84,7 +85,8 @@ def meaning_of(arm: PlannedArm, net: nn.Module) -> str:
     }
     for name in ("numbers", "train_rows", "labels", "prepare", *_PARAMETERS):
         del factors[name]
-    return stable_hash([factors, meant(net, recipe.rates), arm.folds, recipe.code, arm.method.code])
+    adapter = [each] if (each := structural_text(recipe.finetune)) else []
+    return stable_hash([factors, meant(net, recipe.rates), arm.folds, recipe.code, arm.method.code, *adapter])
 
 
 def same_because(one: PlannedArm, other: PlannedArm) -> str:

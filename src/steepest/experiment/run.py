@@ -50,6 +50,7 @@ from steepest.experiment.settings import Settings, decide
 from steepest.experiment.sizes import sizes_of
 from steepest.experiment.texts import texts_of
 from steepest.experiment.tuning_rows import with_tuning_rows
+from steepest.finetuning import finetuned, structural_text
 from steepest.models import build_model, implied
 from steepest.objectives.target import target_of
 from steepest.paths.option import KeepPath
@@ -451,9 +452,11 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
     if smaller is not None:
         model, weights = smaller
     net = build_model(arm.model or model, data.shape, seed=run.key.seed)
-    as_precise(net, weights).load_state_dict(weights)
     own = "model" in arm.recipe.code
+    code = of_network(net) if own else ""
     model = getattr(net, "self_contained", model) if not own else model
+    net = finetuned(net, structural_text(arm.recipe.finetune), run.key.seed)
+    as_precise(net, weights).load_state_dict(weights)
     about = About(
         model=model,
         shape=data.shape,
@@ -461,7 +464,7 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
         target=data.target,
         target_scale=data.target_scale,
         trained=_trained(evidence, run),
-        code=of_network(net) if own else "",
+        code=code,
         outputs=outputs_of(net, data.shape) if own else (),
     )
     seen = SeenRows.of(data, seed=run.key.seed)
@@ -471,11 +474,9 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
 def _temperature(record: Record) -> dict[str, Any]:
     """Return the temperature that was fitted to a run's network, or why there is none."""
     found = record.calibration
-    if found is None:
-        return {}
-    return (
-        {"no_temperature": found.reason} if found.temperature is None else {"temperature": found.temperature}
-    )
+    if found is None or found.temperature is not None:
+        return {} if found is None else {"temperature": found.temperature}
+    return {"no_temperature": found.reason}
 
 
 def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:

@@ -1,10 +1,10 @@
-"""BibTeX of the optimizers, losses, regularizers and models that a comparison used."""
+"""BibTeX of the optimizers, losses, regularizers, models and ways of fine-tuning that a comparison used."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from steepest import models, objectives, optim, regularizers
+from steepest import finetuning, models, objectives, optim, regularizers
 from steepest.compare.result import Comparison
 from steepest.components import grammar
 from steepest.components.citation import bibtex_entries
@@ -19,6 +19,7 @@ def bibliography(
     losses: Sequence[str] = (),
     regularized: Sequence[str] = (),
     networks: Sequence[str] = (),
+    ways: Sequence[str] = (),
 ) -> str:
     """Return the entries of every paper once, and a comment for each component without one.
 
@@ -29,6 +30,7 @@ def bibliography(
         losses: specifications.
         regularized: specifications, those of an arm joined by ``+``.
         networks: specifications of models; a user's own has no comment.
+        ways: specifications of ways of fine-tuning; those without a paper have no comment.
 
     Example:
         >>> print(bibliography(["adam", "adamax(lr=0.1)", "torch:Adamax"], ["squared", "quantile(0.9)"]))
@@ -53,7 +55,7 @@ def bibliography(
     """
     entries: dict[str, None] = {}
     unknown: dict[str, None] = {}
-    for text, found in _found(optimizers, losses, regularized, networks):
+    for text, found in _found(optimizers, losses, regularized, networks, ways):
         entries |= dict.fromkeys(found or [])
         if found is None:
             unknown[f"% {' '.join(text.split())}: no reference is known"] = None
@@ -61,10 +63,11 @@ def bibliography(
 
 
 def bibliography_of(comparison: Comparison) -> str:
-    """Return the bibliography of a comparison: of its optimizers, then losses, regularizers and models."""
+    """Return the bibliography of a comparison: of its optimizers, then losses, regularizers, models and ways of
+    fine-tuning."""
     values = [
         [arm.factors[factor] for arm in comparison.arms if arm.factors.get(factor)]
-        for factor in ("loss", "regularizer", "model")
+        for factor in ("loss", "regularizer", "model", "finetune")
     ]
     return bibliography(cited(comparison), *values)
 
@@ -81,7 +84,11 @@ def cited(comparison: Comparison) -> list[str]:
 
 
 def _found(
-    optimizers: Sequence[str], losses: Sequence[str], regularized: Sequence[str], networks: Sequence[str]
+    optimizers: Sequence[str],
+    losses: Sequence[str],
+    regularized: Sequence[str],
+    networks: Sequence[str],
+    ways: Sequence[str],
 ) -> Iterable[tuple[str, list[str] | None]]:
     """Yield every component with its entries, or None where none are known.
 
@@ -97,6 +104,8 @@ def _found(
             yield part, _own(part, lambda each: _declared(regularizers.registry, each))
     for text in networks:
         yield text, _own(text, _of_model) or []
+    for text in ways:
+        yield text, _own(text, lambda each: _declared(finetuning.registry, each)) or []
 
 
 def _own(text: str, references: Callable[[str], list[str]]) -> list[str] | None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import json
-import logging
-import warnings
-from collections.abc import Generator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +13,7 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from steepest.components.quiet import quiet
 from steepest.data.dataset import Shape
 from steepest.errors import MissingExtraError, ModelError, first_line
 from steepest.export import portable as modules
@@ -124,8 +122,7 @@ def _traced(model: TrainedModel) -> bytes:
     rows = torch.export.Dim("rows")
     inputs = _any_inputs(model.about.shape, 3)
     try:
-        with warnings.catch_warnings(), _quiet("torch.onnx"):
-            warnings.simplefilter("ignore")
+        with quiet("torch.onnx"):
             program: Any = torch.onnx.export(
                 answers,
                 tuple(inputs.values()),
@@ -166,18 +163,6 @@ def _any_inputs(shape: Shape, rows: int) -> dict[str, Tensor]:
     if shape.continuous:
         inputs["continuous"] = torch.sin(torch.outer(row, 1.0 + torch.arange(len(shape.continuous))))
     return inputs
-
-
-@contextlib.contextmanager
-def _quiet(name: str) -> Generator[None]:
-    """Hold back what a library logs below an error."""
-    logger = logging.getLogger(name)
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _rebuilt(module: str, about: Mapping[str, Any], weights: Mapping[str, Tensor]) -> nn.Module:

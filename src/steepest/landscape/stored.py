@@ -17,7 +17,7 @@ from steepest.components.identity import of_reference
 from steepest.components.references import not_unasked
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import FolderError, ModelError, OptionError, SteepestError
-from steepest.finetuning import finetuned
+from steepest.finetuning import hold_rest
 from steepest.mapping.opened import dataset_of, opened
 from steepest.models import ModelBuilder
 from steepest.objectives import loss_text, make_objective
@@ -172,7 +172,7 @@ def open_run(
     data = dataset_of(loaded, found.source)
     precision = cast("Precision", factors.get("precision", "float32"))
     net, data = wide(loaded.net, data, precision)
-    finetuned(net, factors.get("finetune", ""))
+    hold_rest(net, factors.get("finetune", ""))
     frozen = factors.get("freeze", NOTHING)
     freeze(net, "" if frozen == NOTHING else frozen)
     target = target_of(data)

@@ -39,7 +39,7 @@ def build_model(
             callable that takes the shape and returns a module.
         shape: the dataset's shape.
         seed: the run seed; the same seed gives the same weights.
-        finetune: which part of it is trained, as in a recipe; empty for all.
+        finetune: which part of it is trained, as in a recipe; empty for all. A structural way adds adapters.
         options: further named options; those in the specification win.
 
     Raises:
@@ -88,7 +88,7 @@ def build_model(
             f"the model {text!r} returned a {type(built).__name__}", hint="return a torch.nn.Module from it."
         )
     built = Normalized(built, shape.fields) if any(each.mean for each in shape.fields) else built
-    return finetuned(built, finetune)
+    return finetuned(built, finetune, seed)
 
 
 def as_declared(spec: grammar.Spec) -> grammar.Spec:

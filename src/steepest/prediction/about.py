@@ -61,6 +61,11 @@ class About:
             **({"outputs_on_made_up_rows": self.outputs} if self.outputs else {}),
         }
 
+    @property
+    def finetune(self) -> str:
+        """Which part of it was trained, as a way of fine-tuning; empty where nothing is said."""
+        return str((self.trained.get("factors") or {}).get("finetune", ""))
+
 
 def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:
     """Return what builds a saved network, None for a baseline.

@@ -31,7 +31,8 @@ from steepest.evaluate.calibration import tempered
 from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.outputs import outputs_on, predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
-from steepest.models import ModelBuilder, build_model, count_parameters
+from steepest.finetuning import finetuned, structural_text
+from steepest.models import ModelBuilder, build_model
 from steepest.objectives.target import target_of_shape
 from steepest.prediction.about import BASELINE, About, again, builder, damaged, read_about
 from steepest.prediction.answered import Answered, answered
@@ -414,7 +415,7 @@ class TrainedModel:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from None
-        about = self.about.stored(count_parameters(self.net))
+        about = self.about.stored(sum(each.numel() for each in self.net.parameters()))
         self.pipeline.save(folder / "pipeline.json")
         write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
         if self.seen is not None:
@@ -477,6 +478,7 @@ class TrainedModel:
                 with looking(Folder.of_model(folder).sources_of):
                     net = build_model(build, pipeline.shape, seed=int(about.trained.get("seed", 0)))
                 check_code(net, about.code, folder, about.model)
+                net = finetuned(net, structural_text(about.finetune), int(about.trained.get("seed", 0)))
                 load_once(net, arrays)
                 check_outputs(net, about.shape, about.outputs, folder, about.model)
         except (OSError, safetensors.SafetensorError, ValueError) as error:

@@ -266,7 +266,7 @@ class Factors(FrozenOptions):
     numbers: Texts = Field((), description="encodings of numbers")
     finetune: Texts = Field(
         (),
-        description="which part of the model is trained: full, 'last(2)' (blocks), head or embeddings-off; repeatable",
+        description="which part of the model is trained: full, 'lora(8)', 'last(2)' (blocks), head, …; repeatable",
     )
     loss: Texts = Field(
         (),

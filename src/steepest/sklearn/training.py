@@ -95,7 +95,8 @@ class Trained:
     def with_weights(self, weights: Mapping[str, Tensor]) -> Trained:
         """Return this with other weights of the network."""
         about = self.model.about
-        net = build_model(self.builder or self.recipe.model, about.shape, seed=self.seed)
+        recipe = self.recipe
+        net = build_model(self.builder or recipe.model, about.shape, seed=self.seed, finetune=recipe.finetune)
         as_precise(net, weights).load_state_dict(weights)
         return replace(self, model=TrainedModel(net, about, self.model.pipeline))
 
@@ -124,7 +125,11 @@ class OneRecipe:
         tables: tuple[str, ...] = ()
         recipe, net = (
             self.arm.recipe,
-            build_model(self.arm.model or self.arm.recipe.model, self.dataset.shape),
+            build_model(
+                self.arm.model or self.arm.recipe.model,
+                self.dataset.shape,
+                finetune=self.arm.recipe.finetune,
+            ),
         )
         if not moves_tables(recipe.regularizer):
             tables = choose_tables(net, self.dataset, recipe.batch_size, "auto", device)
@@ -153,7 +158,9 @@ class OneRecipe:
         recipe = arm.recipe.model_copy(
             update={"optimizer": whole_spec(rule), "schedule": "constant", "start": None}
         )
-        net = build_model(arm.model or recipe.model, self.dataset.shape, seed=self.seed)
+        net = build_model(
+            arm.model or recipe.model, self.dataset.shape, seed=self.seed, finetune=recipe.finetune
+        )
         net, _ = wide(net, self.dataset, recipe.precision)
         dense = self.execution.model_copy(update={"executor": "dense", "tables": ()})
         return self._trained(rule, recipe, dense, None).with_weights(net.state_dict())
@@ -267,7 +274,9 @@ class Learner:
 
     def __init__(self, trained: Trained, data: Dataset) -> None:
         recipe = trained.recipe
-        net = build_model(trained.builder or recipe.model, data.shape, seed=trained.seed)
+        net = build_model(
+            trained.builder or recipe.model, data.shape, seed=trained.seed, finetune=recipe.finetune
+        )
         net, data = wide(net, data, recipe.precision)
         net.load_state_dict(trained.model.net.state_dict())
         self.trained = trained

@@ -134,7 +134,7 @@ def _teacher_of(task: Task) -> Teacher | None:
     if weights is None or task.run.parent is None:
         return None
     whose = task.run.sources["teacher"][0]
-    return Teacher(whose.arm.model or whose.recipe.model, weights)
+    return Teacher(whose.arm.model or whose.recipe.model, weights, whose.recipe.finetune)
 
 
 @contextlib.contextmanager

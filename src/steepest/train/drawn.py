@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from steepest.data.dataset import Shape
+from steepest.finetuning import finetuned
 from steepest.models import ModelBuilder, build_model
 from steepest.optim.roles import roles_of
 from steepest.rng import seed_for, torch_stream
@@ -33,10 +34,11 @@ def first_model(
         [True, False]
     """
     again = "another" in draw.split()
-    net = build_model(model, shape, seed=seed_for(seed, "init", 1) if again else seed, finetune=finetune)
+    own = seed_for(seed, "init", 1) if again else seed
+    net = build_model(model, shape, seed=own)
     if "glorot" in draw.split():
         glorot_(net, seed, int(again))
-    return net
+    return finetuned(net, finetune, own)
 
 
 @torch.no_grad()

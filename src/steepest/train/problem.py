@@ -16,7 +16,7 @@ from steepest.curvature.outputs import twice_differentiated
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import OptionError
-from steepest.finetuning import finetuned
+from steepest.finetuning import hold_rest
 from steepest.objectives import Objective, loss_title, make_objective, registry, total_weight
 from steepest.objectives.target import Target, target_of
 from steepest.objectives.taught import teacher_losses
@@ -345,8 +345,11 @@ def wide(model: nn.Module, dataset: Dataset, precision: Precision) -> tuple[nn.M
 
 
 def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> SupervisedProblem:
-    """Return the problem of a recipe on a dataset for a new model, of which the recipe may fix a part."""
-    freeze(finetuned(model, recipe.finetune), recipe.freeze)
+    """Return the problem of a recipe on a dataset for a new model, of which the recipe may fix a part.
+
+    A model whose recipe adds adapters was built with them, see :func:`steepest.train.drawn.first_model`.
+    """
+    freeze(hold_rest(model, recipe.finetune), recipe.freeze)
     target = target_of(dataset)
     objective = make_objective(recipe.loss, target)
     columns = tuple(dataset.shape.cardinalities)

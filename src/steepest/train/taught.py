@@ -20,17 +20,19 @@ class Teacher:
     Attributes:
         model: its specification, or the callable that builds it.
         weights: its weights and buffers by name.
+        finetune: which part of it was trained, as in a recipe.
     """
 
     model: str | ModelBuilder
     weights: Mapping[str, Tensor]
+    finetune: str = ""
 
     def answered(self, part: Part, dataset: Dataset) -> Part:
         """Return rows with the network's outputs for them, in evaluation mode.
 
         An answer is a tensor of the part, so that whoever takes rows of it takes their answers.
         """
-        net = build_model(self.model, dataset.shape)
+        net = build_model(self.model, dataset.shape, finetune=self.finetune)
         net = as_precise(net, self.weights).to(part.target.device)
         net.load_state_dict(self.weights)
         outputs = predict(net, part.inputs)
