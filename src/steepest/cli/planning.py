@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from steepest.cli.flags import given
+from steepest.errors import DataError
 from steepest.recipe import THE_FLAGS, load_tree, validate_experiment
 
 if TYPE_CHECKING:
@@ -31,6 +32,11 @@ def planned(
         SteepestError: an option, the file or the data cannot be used.
     """
     tree: dict[str, Any] = {"data": {"source": source}}
+    if Path(source).suffix == ".json" and flags.get("reader") == "text":
+        raise DataError(
+            f"{source!r} is JSON in one piece, and texts are read from lines of JSON",
+            hint='write one object a line, {"text": "…"}, into a file that ends in .jsonl.',
+        )
     if Path(source).suffix in (".toml", ".json"):
         tree = load_tree(source)
     asked = given(flags)

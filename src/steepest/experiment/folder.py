@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from steepest.compare.result import Comparison
+from steepest.components.identity import Code
 from steepest.data.catalog import is_name
 from steepest.data.dataset import Dataset
 from steepest.data.options import TableOptions
@@ -19,9 +20,11 @@ from steepest.data.sources.contract import Source
 from steepest.errors import FolderError
 from steepest.experiment.cells import TimedCell
 from steepest.experiment.devices import device_is_there
+from steepest.models import with_whole_path
 from steepest.prediction.about import built_from
 from steepest.recipe import (
     EXECUTION_OPTIONS,
+    ArmOptions,
     ExecutionPlan,
     Experiment,
     flag_of,
@@ -32,9 +35,8 @@ from steepest.record.schema import Record
 from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_frame
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
-from steepest.sweep.arms import (
-    whole_path,
-)
+from steepest.sweep.arms import whole_path
+from steepest.sweep.codes import WEIGHTS, weights_of
 
 
 def check_folder(
@@ -101,6 +103,8 @@ def check_unchanged(folder: Folder, source: Source) -> None:
     Raises:
         FolderError: the data has changed.
     """
+    kept = [each.removeprefix(WEIGHTS) for each in folder.codes() if each.startswith(WEIGHTS)]
+    check_weights(folder, weights_of(kept))
     if not _has_other_data(folder, source.make(0)[0]):
         return
     name = folder.path.as_posix()
@@ -109,6 +113,27 @@ def check_unchanged(folder: Folder, source: Source) -> None:
         hint="bring the old file back, or compare on the new one: "
         f"`{command('compare', folder.path / 'experiment.toml', '--out', f'{name}-again')}`.",
     )
+
+
+def check_weights(folder: Folder, weights: Mapping[str, Code]) -> None:
+    """Complain about files of weights whose content is not what a folder's runs began from.
+
+    Args:
+        folder: of the comparison.
+        weights: the identity of what is in the files now, by the models that begin from them.
+
+    Raises:
+        FolderError: they have changed.
+    """
+    kept = folder.codes()
+    for text, code in weights.items():
+        if kept.get(f"{WEIGHTS}{text}", code.digest) != code.digest:
+            name = folder.path.as_posix()
+            raise FolderError(
+                f"the model in {code.name!r} is not the one that the runs in {name!r} began from: its files have "
+                "changed since",
+                hint="bring the old files back, or give --out another folder.",
+            )
 
 
 def _has_other_data(folder: Folder, dataset: Dataset) -> bool:
@@ -136,23 +161,34 @@ def _check_plan(plan: ExecutionPlan, folder: Folder) -> None:
 def with_whole_paths(experiment: Experiment) -> Experiment:
     """Return the experiment with the paths of its files from the root on, so that it can go on from any folder."""
     data = experiment.data
-    named = {name: getattr(data, name) for name in ("source", "validation", "test", "prepare", "titles")}
+    named = {
+        name: getattr(data, name) for name in ("source", "validation", "test", "prepare", "titles", "also")
+    }
+    if data.tokenizer is not None and Path(data.tokenizer).expanduser().exists():
+        named["tokenizer"] = data.tokenizer
     whole = {
         name: str(Path(value).expanduser().absolute())
         for name, value in named.items()
         if isinstance(value, str) and not (name == "source" and is_name(value))
     }
-    factors, arms = experiment.factors, experiment.arms
+    factors, arms, model = experiment.factors, experiment.arms, experiment.model
+    model = model.model_copy(update={"model": with_whole_path(model.model)})
     prepare = tuple(whole_path(each) for each in factors.prepare)
     update = {
         "data": data.model_copy(update=whole),
-        "factors": factors.model_copy(update={"prepare": prepare}),
-        "arms": tuple(
-            arm if arm.prepare is None else arm.model_copy(update={"prepare": whole_path(arm.prepare)})
-            for arm in arms
+        "model": model,
+        "factors": factors.model_copy(
+            update={"prepare": prepare, "model": tuple(with_whole_path(each) for each in factors.model)}
         ),
+        "arms": tuple(_whole(arm) for arm in arms),
     }
     return experiment.model_copy(update=update)
+
+
+def _whole(arm: ArmOptions) -> ArmOptions:
+    prepare = None if arm.prepare is None else whole_path(arm.prepare)
+    model = arm.model and with_whole_path(arm.model)
+    return arm.model_copy(update={"prepare": prepare, "model": model})
 
 
 def write_results(folder: Folder, comparison: Comparison) -> None:

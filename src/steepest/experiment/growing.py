@@ -10,7 +10,7 @@ from steepest.components.references import looking
 from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
-from steepest.experiment.folder import load_comparison
+from steepest.experiment.folder import check_weights, load_comparison
 from steepest.experiment.meaning import Meaning
 from steepest.experiment.recorded import going_on
 from steepest.recipe import (
@@ -27,7 +27,7 @@ from steepest.recipe import (
 )
 from steepest.record.store import Folder
 from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, wanted_arms
-from steepest.sweep.codes import WATCHING, codes_of, of_callbacks
+from steepest.sweep.codes import WATCHING, WEIGHTS, codes_of, of_callbacks, weights_of
 from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
 
@@ -48,6 +48,7 @@ def joined(
     began = validate_experiment(load_tree(path), where=str(path))
     experiment = going_on(folder, experiment, observer)
     wanted = wanted_arms(experiment, given)
+    check_weights(folder, weights_of(arm.model for arm in wanted))
     _say_edited(folder, wanted, observer)
     before, unmade = _arms_of(began, given)
     asked = _as_begun(wanted, before, source)
@@ -229,7 +230,10 @@ def _shared_values(began: Experiment, experiment: Experiment, asked: Sequence[Wa
 
 def _code_unchanged(folder: Folder, arm: Wanted) -> bool:
     """Return whether what the user wrote for an arm is what its runs in the folder were trained with."""
-    kept, own = folder.codes(), dict(codes_of([arm]))
+    kept, codes = folder.codes(), codes_of([arm])
+    own = dict(codes)
+    if any(kept.get(f"{WEIGHTS}{text}", each.digest) != each.digest for text, each in codes.weights.items()):
+        return False
     if not own and f"optimizer {arm.optimizer.name}" in kept:
         return False
     return all(kept.get(of) == code.digest for of, code in own.items())

@@ -386,6 +386,8 @@ def _arm(
     objective, default = make_objective(wanted.loss, target_of(data)), target_of(data).loss
     check_objective(objective, wanted.loss or default, data)
     code["callbacks"] = codes.callbacks.digest
+    if wanted.model_text in codes.weights:
+        code["weights"] = codes.weights[wanted.model_text].digest
     loss = "" if wanted.loss == default else wanted.loss
     if loss:
         code["loss"] = codes.losses[wanted.loss].digest

@@ -5,11 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
+from pathlib import Path
+from typing import Any, overload
 
 from torch import nn
 
 from steepest.components import grammar
+from steepest.components.prefixes import prefix_of
+from steepest.components.prefixes import registry as prefixes
 from steepest.components.references import load_reference
 from steepest.components.registry import Entry, Registry
 from steepest.data.dataset import Shape, Task
@@ -168,15 +171,60 @@ def task_of(models: Iterable[str | ModelBuilder]) -> Task | None:
 def tokenizer_of(models: Iterable[str | ModelBuilder]) -> str | None:
     """Return the folder of a model that one starts from, whose tokenizer cuts texts for it; None where none does.
 
+    Raises:
+        ModelError: a model of another library cannot be opened from its folder.
+
     Example:
-        >>> tokenizer_of(["transformer(start='stories260k')"]), tokenizer_of(["transformer", "linear"])
+        >>> tokenizer_of(["linear", "transformer(start='stories260k')"]), tokenizer_of(["transformer", "linear"])
         ('stories260k', None)
     """
-    for entry, text in _declaring(models, "tokenizer"):
-        start = grammar.parse(text).options.get(entry.more["tokenizer"])
-        if start:
-            return str(start)
+    for each in models:
+        if start := begins_from(each):
+            if isinstance(each, str) and prefix_of(each):
+                load_reference(grammar.parse(each).name, "model")  # what is wrong with it comes first
+            return start
     return None
+
+
+def begins_from(model: str | ModelBuilder) -> str | None:
+    """Return the folder or file whose weights a model begins with; None where they are drawn.
+
+    Example:
+        >>> begins_from("transformer(start='stories260k')"), begins_from("hf:gpt2"), begins_from("transformer")
+        ('stories260k', 'gpt2', None)
+    """
+    for entry, text in _declaring([model], "tokenizer"):
+        start = grammar.parse(text).options.get(entry.more["tokenizer"])
+        return str(start) if start else None
+    if isinstance(model, str) and prefix_of(model) and "tokenizer" in prefixes.entry(prefix_of(model)).more:
+        return grammar.parse(model).name.partition(":")[2]
+    return None
+
+
+@overload
+def with_whole_path(model: str) -> str: ...
+@overload
+def with_whole_path(model: str | ModelBuilder) -> str | ModelBuilder: ...
+def with_whole_path(model: str | ModelBuilder) -> str | ModelBuilder:
+    """Return a specification with the path from the root on of what the model begins from, where that is there.
+
+    Example:
+        >>> with_whole_path("transformer(start='no/such')"), with_whole_path("mlp(hidden=(8,))")
+        ("transformer(start='no/such')", 'mlp(hidden=(8,))')
+    """
+    start = begins_from(model)
+    if (
+        not isinstance(model, str)
+        or not start
+        or Path(start).is_absolute()
+        or not Path(start).expanduser().exists()
+    ):
+        return model
+    whole, spec = str(Path(start).expanduser().absolute()), grammar.parse(model)
+    if prefix_of(spec.name):
+        return str(replace(spec, name=f"{prefix_of(spec.name)}:{whole}"))
+    option = registry.entry(spec.name).more["tokenizer"]
+    return str(replace(spec, options={**spec.options, option: whole}))
 
 
 def implied(models: Iterable[str | ModelBuilder], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -167,7 +167,7 @@ class Transformer(nn.Module):
         self.self_contained = _written(sizes, dropout)
         self._draw()
         if loaded is not None:
-            self._load(loaded)
+            self._load(loaded, start)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits ``[B, T, V]`` for tokens ``[B, T]``, each of the token behind it."""
@@ -204,7 +204,15 @@ class Transformer(nn.Module):
             if each.dim() == 2:
                 nn.init.normal_(each, std=smaller if name.endswith(("out.weight", "down.weight")) else SD)
 
-    def _load(self, found: Checkpoint) -> None:
+    def _load(self, found: Checkpoint, start: str) -> None:
+        own = self.state_dict()
+        for name, value in found.weights.items():
+            if value.shape != own[name].shape:
+                raise ModelError(
+                    f"the weights in {start!r} do not belong to its config.json: {name} is {list(value.shape)} "
+                    f"instead of {list(own[name].shape)}",
+                    hint="fetch the model's folder again, in whole.",
+                )
         self.load_state_dict({name: value.to(torch.float32) for name, value in found.weights.items()})
 
 

@@ -32,6 +32,7 @@ class Target(ABC):
         predicted: the column of predictions in a table.
         is_input: whether it is the input itself.
         dims: dimensions of a model's outputs for a batch, without that of several members.
+        causal: whether outputs at a place of a row must not depend on what is behind it.
         condensed: whether evaluations keep less of a row than a model's outputs for it, see :meth:`condense`.
     """
 
@@ -44,6 +45,7 @@ class Target(ABC):
     predicted: ClassVar[str] = "prediction"
     is_input: ClassVar[bool] = False
     dims: ClassVar[int] = 2
+    causal: ClassVar[bool] = False
     condensed: ClassVar[bool] = False
 
     @property

@@ -46,6 +46,7 @@ class TokenTarget(Target):
     predicted = "loss_per_token"
     is_input: ClassVar[bool] = True
     dims: ClassVar[int] = 3
+    causal: ClassVar[bool] = True
     condensed: ClassVar[bool] = True
 
     length: int

@@ -33,7 +33,8 @@ class Recipe(FrozenOptions):
         gradients: the run's length in gradient evaluations where that is what counts, or None; ``steps`` is then the
             largest number of steps that they can make.
         patience: epochs without an improvement after which the run stops, or None for the full length.
-        code: the identity of what the user wrote (optimizer, model, schedule, callbacks); empty where all is ours.
+        code: the identity of what the user wrote (optimizer, model, schedule, callbacks) and of the files that the
+            model begins from (weights); empty where all is ours.
         loss: the training loss; empty for the default one of the target.
         regularizer: what acts inside a step besides the optimizer, in order; empty for nothing.
         rates: multipliers of the learning rate by role or name of parameters; empty for one rate.

@@ -14,7 +14,7 @@ from steepest.data.numbers import STANDARD
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
 from steepest.finetuning import finetuning_text
-from steepest.models import ModelBuilder, as_declared
+from steepest.models import ModelBuilder, as_declared, with_whole_path
 from steepest.objectives import loss_text
 from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
@@ -123,6 +123,7 @@ class Wanted:
         object.__setattr__(self, "train_rows", variant.train_rows)
         object.__setattr__(self, "labels", variant.labels or TRUE_LABELS)
         object.__setattr__(self, "prepare", whole_path(self.prepare))
+        object.__setattr__(self, "model", with_whole_path(self.model))
         object.__setattr__(self, "loss", loss_text(self.loss) if self.loss else "")
         object.__setattr__(self, "regularizer", regularizer_text(self.regularizer))
         object.__setattr__(self, "rates", rates_text(self.rates))
@@ -404,8 +405,7 @@ def _tuned(who: Contestant, experiment: Experiment) -> Contestant:
 
 def axes_in(experiment: Experiment, given: Objects, what: str) -> tuple[Axis, ...]:
     """Return what would be tuned of an optimizer in an experiment, besides a rate around its centre."""
-    [who, *_] = _optimizers(what, experiment, given)
-    return who.axes
+    return _optimizers(what, experiment, given)[0].axes
 
 
 def parts_of(experiment: Experiment, given: Objects) -> list[Experiment]:

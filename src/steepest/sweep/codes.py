@@ -9,7 +9,8 @@ from typing import Any
 from steepest import schedules
 from steepest.components import grammar
 from steepest.components.identity import Code, of_reference, of_value
-from steepest.models import ModelBuilder
+from steepest.components.identity.weights import of_weights
+from steepest.models import ModelBuilder, begins_from
 from steepest.procedures import make_procedure
 from steepest.regularizers import specs_of
 from steepest.sweep.arms import Wanted
@@ -18,6 +19,8 @@ from steepest.train.callback import Callback
 
 WATCHING = "watching callback "
 """How a folder calls the code of a callback that only watches, before its text."""
+WEIGHTS = "weights of "
+"""How a folder calls the content of the files that a model begins from, before its text."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Codes:
         models, losses, regularizers, schedules, procedures: by their texts.
         callbacks: of the callbacks that can change runs, together.
         watching: of those that only watch, by their texts: no run is made anew for another code.
+        weights: of the files that models begin from, by the models' texts.
     """
 
     optimizers: dict[str, Code]
@@ -39,10 +43,13 @@ class Codes:
     regularizers: dict[str, Code]
     callbacks: Code
     watching: dict[str, Code] = field(default_factory=dict[str, Code])
+    weights: dict[str, Code] = field(default_factory=dict[str, Code])
 
     def kept(self) -> Iterator[tuple[str, Code]]:
-        """Yield what a folder keeps: every code of the user, and that of the callbacks that only watch."""
+        """Yield what a folder keeps: every code of the user, that of callbacks that only watch, and of weights."""
         yield from self
+        for text, code in self.weights.items():
+            yield f"{WEIGHTS}{text}", code
         for text, code in self.watching.items():
             if code.digest:
                 yield f"{WATCHING}{text}", code
@@ -79,7 +86,15 @@ def codes_of(arms: Sequence[Wanted]) -> Codes:
         {arm.regularizer: of_regularizers(arm.regularizer) for arm in arms if arm.regularizer},
         of_callbacks(arms[0].callbacks),
         of_watching(arms[0].callbacks),
+        weights_of(arm.model for arm in arms),
     )
+
+
+def weights_of(models: Iterable[str | ModelBuilder]) -> dict[str, Code]:
+    """Return the identity of what is in the files that models begin from, by the models' texts."""
+    starts = {text: start for text in models if isinstance(text, str) and (start := begins_from(text))}
+    found = {text: Code(start, of_weights(start)) for text, start in starts.items()}
+    return {text: code for text, code in found.items() if code.digest}
 
 
 def of_callbacks(callbacks: Sequence[tuple[str, Callback]]) -> Code:

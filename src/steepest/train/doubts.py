@@ -56,7 +56,7 @@ LOOKED_AT = 256
 
 
 def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
-    """Return a warning if something looks wrong about a new model's outputs on training rows.
+    """Return a warning if something looks wrong about a new model's outputs on training rows, and its own cautions.
 
     Example:
         >>> from steepest.data.table import read_table
@@ -70,14 +70,20 @@ def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
     rows = dataset.train.take(torch.arange(min(LOOKED_AT, len(dataset.train))))
     target = target_of(dataset)
     doubt = target.doubt(outputs_on(model, rows, target))
-    return [] if doubt is None else [Note("warning", doubt)]
+    said = [text for module in model.modules() for text in getattr(module, "cautions", ())]
+    return [Note("warning", text) for text in [*said, *([] if doubt is None else [doubt])]]
+
+
+LOOKS_AHEAD = 1e-6
+"""By which share of the largest output rounding may change those at earlier tokens."""
 
 
 def check_model(model: nn.Module, dataset: Dataset) -> None:
     """Call a model on two rows, before anything long begins.
 
     Raises:
-        ModelError: it has nothing to train, fails, or its outputs do not have the shape that the task needs.
+        ModelError: it has nothing to train, fails, its outputs do not have the shape that the task needs, or of a text
+            they depend on later tokens.
     """
     if not any(each.requires_grad for each in model.parameters()):
         raise ModelError("the model has no parameter to train", hint="give it at least one nn.Parameter.")
@@ -112,6 +118,26 @@ def check_model(model: nn.Module, dataset: Dataset) -> None:
         raise ModelError(
             f"in training mode the model returned shape {trained} for {counted(len(rows), 'row')}",
             hint=f"return [rows, {inside}], or of several members [rows, members, {inside}].",
+        )
+    if target.causal:
+        _check_causal(model, rows, outputs)
+
+
+def _check_causal(model: nn.Module, rows: Part, outputs: Tensor) -> None:
+    """Raise a ``ModelError`` if what a model says of a text before a token depends on the token."""
+    tokens = rows.inputs[0].clone()
+    tokens[:, -1] = (tokens[:, -1] + 1) % outputs.shape[-1]
+    training = model.training
+    try:
+        with torch.no_grad():
+            others = model.eval()(tokens)
+    finally:
+        model.train(training)
+    gaps = (others - outputs)[:, :-1].abs()
+    if bool(gaps.max() > LOOKS_AHEAD * outputs.abs().max()):
+        raise ModelError(
+            "the model looks ahead: its outputs at earlier tokens change with the last one, which they are to predict",
+            hint="mask what is behind a token, as causal models do; an encoder such as BERT is none.",
         )
 
 

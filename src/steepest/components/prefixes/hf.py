@@ -9,45 +9,52 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from steepest.errors import ModelError
+from steepest.components.identity.weights import GGUF, PICKLES, a_file
+from steepest.errors import ModelError, first_line, is_out_of_memory
+from steepest.wording import first_few
 
-COMPONENTS = {"hf": {"object": "find", "what": "models of Hugging Face", "groups": ["model"]}}
+COMPONENTS = {
+    "hf": {"object": "find", "what": "models of Hugging Face", "groups": ["model"], "tokenizer": "folder"}
+}
+
+PADDING = 128
+"""Up to a multiple of it, vocabularies of models are padded beyond the pieces of their tokenizers."""
 
 
 class Causal(nn.Module):
-    """A causal model of the transformers library, called with tokens ``[B, T]`` for logits ``[B, T, V]``."""
+    """A causal model of the transformers library, called with tokens ``[B, T]`` for logits ``[B, T, V]``.
+
+    Attributes:
+        cautions: what a person should know of the model and the text.
+    """
 
     def __init__(self, shape: Any, folder: Path) -> None:
         super().__init__()
         config = _config(folder)
-        pieces = int(config.get("vocab_size", 0))
+        pieces = config.get("vocab_size")
+        if not isinstance(pieces, int):
+            raise ModelError(
+                f"the config.json in {folder.as_posix()!r} says no size of a vocabulary (vocab_size: {pieces!r})",
+                hint="give the folder of a causal language model, as it was fetched.",
+            )
         if pieces < shape.outputs:
             raise ModelError(
                 f"the model in {folder.as_posix()!r} has {pieces:,} pieces, the text's tokenizer {shape.outputs:,}",
                 hint=f"cut the text by the model's own tokenizer: --tokenizer {folder.as_posix()}.",
             )
-        self.pieces = shape.outputs
-        library = _library()
-        bars = library.utils.logging
-        shown = bars.is_progress_bar_enabled()
-        bars.disable_progress_bar()
-        try:
-            self.net = library.AutoModelForCausalLM.from_pretrained(
-                folder.as_posix(),
-                local_files_only=True,
-                use_safetensors=True,
-                trust_remote_code=False,
-                attn_implementation="eager",
-                dtype="float32",
-            )
-        except (OSError, ValueError, KeyError) as error:
+        length, most = (
+            shape.fields[0].size[0],
+            config.get("max_position_embeddings", config.get("n_positions")),
+        )
+        if isinstance(most, int) and length > most:
             raise ModelError(
-                f"the model in {folder.as_posix()!r} cannot be loaded: {str(error).splitlines()[0]}",
-                hint="give the folder of a causal language model with its config.json and model.safetensors.",
-            ) from error
-        finally:
-            if shown:
-                bars.enable_progress_bar()
+                f"rows of {length:,} tokens are longer than the {most:,} positions of the model in "
+                f"{folder.as_posix()!r}",
+                hint=f"give shorter rows: --block {most}.",
+            )
+        self.pieces = shape.outputs
+        self.cautions = about_vocabularies(shape.outputs, pieces, folder)
+        self.net = _loaded(folder)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits ``[B, T, V]`` of the token behind each."""
@@ -74,6 +81,76 @@ class CausalFolder:
         return Causal(shape, Path(self.path).expanduser())
 
 
+def about_vocabularies(pieces: int, rows: int, folder: Path) -> tuple[str, ...]:
+    """Return a caution where a text's tokenizer has fewer pieces than padding of a model's vocabulary explains.
+
+    Example:
+        >>> about_vocabularies(50_257, 50_304, Path("gpt2")), len(about_vocabularies(257, 50_257, Path("gpt2")))
+        ((), 1)
+    """
+    if rows <= -(-pieces // PADDING) * PADDING:
+        return ()
+    return (
+        f"the text's tokenizer has {pieces:,} pieces, the model in {folder.as_posix()!r} has {rows:,}: its "
+        f"embeddings are of another tokenizer, unless {rows - pieces:,} pieces are unused; --tokenizer "
+        f"{folder.as_posix()} takes the model's own.",
+    )
+
+
+def _loaded(folder: Path) -> nn.Module:
+    """Return the model in a folder.
+
+    Raises:
+        ModelError: it cannot be loaded, it is of another kind, or weights are missing or of other sizes.
+    """
+    library = _library()
+    bars = library.utils.logging
+    shown, loud = bars.is_progress_bar_enabled(), bars.get_verbosity()
+    bars.disable_progress_bar()
+    bars.set_verbosity_error()
+    try:
+        net, loading = library.AutoModelForCausalLM.from_pretrained(
+            folder.as_posix(),
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=False,
+            attn_implementation="eager",
+            dtype="float32",
+            output_loading_info=True,
+            ignore_mismatched_sizes=True,  # they are refused below, by name
+        )
+    except Exception as error:  # whatever the library says of a damaged or unknown model
+        if is_out_of_memory(error):
+            raise
+        kind = _config(folder).get("model_type")
+        if "Unrecognized configuration class" in str(error):
+            raise ModelError(
+                f"the model in {folder.as_posix()!r} is of the type {kind!r}, which is no causal language model",
+                hint="give the folder of a causal one, such as a GPT-2 or a Llama.",
+            ) from error
+        raise ModelError(
+            f"the model in {folder.as_posix()!r} cannot be loaded: {first_line(error)}",
+            hint="give the folder of a whole causal language model: config.json and model.safetensors; a file that "
+            "is damaged or cut has to be fetched again.",
+        ) from error
+    finally:
+        bars.set_verbosity(loud)
+        if shown:
+            bars.enable_progress_bar()
+    others = {
+        str(name): f"{[*found]} instead of {[*size]}" for name, found, size in loading["mismatched_keys"]
+    }
+    lacking = sorted({*loading["missing_keys"]} - {*others})
+    if others or lacking:
+        sizes = [f"{name} is {size}" for name, size in sorted(others.items())]
+        what = f"have other sizes: {first_few(sizes, 2)}" if others else f"lack {first_few(lacking)}"
+        raise ModelError(
+            f"the weights in {folder.as_posix()!r} are not those of its config.json: they {what}",
+            hint="give the folder of a whole causal language model, whose config.json and weights belong together.",
+        )
+    return net
+
+
 def find(path: str) -> CausalFolder:
     """Return what builds the model in a folder.
 
@@ -88,6 +165,8 @@ def find(path: str) -> CausalFolder:
         Hint: models are read from folders on this machine: hf:FOLDER.
     """
     folder = Path(path).expanduser()
+    if folder.is_file():
+        raise a_file(path)
     if not folder.is_dir():
         raise ModelError(
             f"there is no folder {path!r}", hint="models are read from folders on this machine: hf:FOLDER."
@@ -98,24 +177,37 @@ def find(path: str) -> CausalFolder:
             hint="take a model that the transformers library has.",
         )
     if not [*folder.glob("*.safetensors")]:
-        pickles = [
-            each.name for each in sorted(folder.iterdir()) if each.suffix in (".bin", ".pt", ".pth", ".ckpt")
-        ]
-        what = f"are a pickle, {pickles[0]}, which could run code" if pickles else "are not there"
+        pickles = [each.name for each in sorted(folder.iterdir()) if each.suffix in PICKLES]
+        if pickles:
+            raise ModelError(
+                f"the weights in {path!r} are a pickle, {pickles[0]}, which could run code",
+                hint="give the folder with model.safetensors; nothing here opens pickles.",
+            )
+        ggufs = [each for each in sorted(folder.iterdir()) if each.suffix == GGUF]
+        if ggufs:
+            raise a_file(ggufs[0].as_posix())
         raise ModelError(
-            f"the weights in {path!r} {what}",
-            hint="give the folder with model.safetensors; nothing here opens pickles.",
+            f"the folder {path!r} has no weights (model.safetensors)",
+            hint="give the folder of a whole model, with its config.json and model.safetensors.",
         )
     return CausalFolder(path)
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    path = folder / "config.json"
+    if not path.is_file():
         raise ModelError(
-            f"{folder.as_posix()!r} has no config.json that can be read",
-            hint="give the folder of a whole model.",
+            f"the folder {folder.as_posix()!r} has no config.json", hint="give the folder of a whole model."
+        )
+    try:
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError(f"it holds a {type(found).__name__}, not an object with fields")
+        return dict(found)
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path.as_posix()!r} cannot be read: {first_line(error)}",
+            hint="give the folder of a whole model, as it was fetched.",
         ) from error
 
 

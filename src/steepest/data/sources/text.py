@@ -287,10 +287,13 @@ class TextData(Source):
         blocks = {part: pipeline.blocks(each, overlap=part != "train") for part, each in texts.items()}
         train = blocks["train"]
         if len(train) < LEAST_ROWS:
+            tokens = int(train.tokens.sum())
+            rows = f"{counted(len(train), 'row')} of {block}: training needs at least {LEAST_ROWS} rows"
+            shorter = f", or shorter rows: --block {min(16, tokens // 4)}" if tokens >= 8 else ""
             raise DataError(
-                f"{self.name} has {counted(int(train.tokens.sum()), 'training token')}, which "
-                f"{'is' if len(train) == 1 else 'are'} {counted(len(train), 'row')} of {block}: too few to learn from",
-                hint="give more text, or shorter rows: --block 16.",
+                f"the training part of {self.name!r} has {counted(tokens, 'token')}, which "
+                f"{'is' if tokens == 1 else 'are'} {rows}",
+                hint=f"give more text{shorter}.",
             )
         held_out = options.split_rule.held_out
         for part in PARTS[1:] if held_out else ():
@@ -306,6 +309,8 @@ class TextData(Source):
         said = options.said()
         if self._stride == block:
             said.pop("stride", None)  # what is done where it is left out
+        if options.tokenizer is not None and Path(options.tokenizer).expanduser().exists():
+            said.pop("tokenizer")  # its content counts, wherever it is
         digest = hashlib.sha256(json.dumps([said, tokenizer.to_dict()]).encode())
         for each in parts.values():
             for tensor in (*each.inputs, each.target):

@@ -15,10 +15,8 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
+from steepest.components.identity.weights import GGUF, PICKLES, a_file
 from steepest.errors import ModelError
-
-PICKLES = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
-"""Suffixes of files of weights that can hold code."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +65,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"there is no model at {str(path)!r}",
             hint="name a model's folder, or a checkpoint of llama2.c: start=PATH.",
         )
+    if path.suffix in (GGUF, ".safetensors", ".json"):
+        raise a_file(str(path))
     if path.is_file():
         return _llama2c(path)
     if (path / "config.json").is_file():
@@ -98,6 +98,8 @@ def _llama(folder: Path) -> Checkpoint:
     """Read a folder of Hugging Face's Llama."""
     try:
         config: Any = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if not isinstance(config, dict):
+            raise ValueError(f"it holds a {type(config).__name__}, not an object with fields")
         kind = config.get("model_type")
         rope = config.get("rope_parameters") or config.get("rope_scaling") or {}
     except (OSError, ValueError, AttributeError) as error:
@@ -119,6 +121,11 @@ def _llama(folder: Path) -> Checkpoint:
             raise ModelError(
                 f"the weights in {str(folder)!r} are a pickle, {other[0]}, which could run code",
                 hint="convert it to model.safetensors where you trust it; nothing here opens it.",
+            )
+        if [*folder.glob("*.safetensors.index.json")]:
+            raise ModelError(
+                f"the weights in {str(folder)!r} are in several files, and start reads model.safetensors alone",
+                hint=f"open it by its library: --model hf:{folder.as_posix()}.",
             )
         raise ModelError(
             f"the folder {str(folder)!r} has no weights (model.safetensors)",

@@ -182,9 +182,12 @@ def _decoded(path: Path, name: str, encoding: str) -> str:
             f"cannot read {name}: {(error.strerror or str(error)).lower()}", hint="check its permissions."
         ) from None
     if b"\0" in content[: 1 << 16] and encoding == "auto" and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+        start, hint = content[: 1 << 16], "images, archives and documents of a word processor are none"
+        for odd, order in ((1, "le"), (0, "be")):  # letters of two bytes, one of which is 0
+            if start[odd::2].count(0) > 0.8 * len(start[odd::2]) and 0 not in start[1 - odd :: 2]:
+                hint = f"where it is UTF-16, say so: --encoding utf-16-{order}"
         raise DataError(
-            f"{name} is no text: byte {content.index(0):,} is 0",
-            hint="give a text file; images, archives and documents of a word processor are none.",
+            f"{name} is no text: byte {content.index(0):,} is 0", hint=f"give a text file; {hint}."
         )
     try:
         return content.decode("utf-8-sig" if encoding == "auto" else encoding)
@@ -204,9 +207,14 @@ def _records(name: str, content: str, field: str) -> list[tuple[str, str]]:
         try:
             record: Any = json.loads(line)
         except ValueError:
+            begun = line.lstrip()[:1] in ("[", "{") and at == 1
             raise DataError(
                 f"line {at:,} of {name} is no JSON: {line.strip()[:40]!r}",
-                hint="give one JSON object a line, or name the file .txt.",
+                hint=f"give one JSON object a line{', each whole in its own' if begun else ''}, or name the file .txt.",
+            ) from None
+        except RecursionError:
+            raise DataError(
+                f"line {at:,} of {name} is nested too deeply", hint=f'give lines such as {{"{FIELD}": "…"}}.'
             ) from None
         if not isinstance(record, dict):
             raise DataError(
@@ -214,13 +222,22 @@ def _records(name: str, content: str, field: str) -> list[tuple[str, str]]:
                 hint=f'give lines such as {{"{FIELD}": "…"}}.',
             )
         if not isinstance(record.get(field), str):
-            texts = [key for key, value in record.items() if isinstance(value, str)]
-            why = f"has no field {field!r}" if field not in record else f"has no text in its field {field!r}"
-            cure = (
-                f"name the field with the text: --field {texts[0]}" if texts else "give a field with a text"
-            )
-            raise DataError(
-                f"line {at:,} of {name} {why}; texts are in {first_few(texts) or 'none'}", hint=f"{cure}."
-            )
+            raise _no_text(f"line {at:,} of {name}", record, field)
         found.append((f"{name}, line {at}", record[field]))
     return found
+
+
+def _no_text(line: str, record: dict[str, Any], field: str) -> DataError:
+    """Return the error of a line of JSON whose field holds no text."""
+    texts = [key for key, value in record.items() if isinstance(value, str)]
+    others = f"; texts are in {first_few(texts)}" if texts else ""
+    if field not in record:
+        cure = f"name the field with the text: --field {texts[0]}" if texts else "give lines that have it"
+        return DataError(f"{line} has no field {field!r}{others}", hint=f"{cure}.")
+    value = json.dumps(record[field], ensure_ascii=False)
+    shown = value if len(value) <= 40 else f"{value[:40]}…"
+    return DataError(
+        f"{line} has {shown} in its field {field!r}, which is no text{others}",
+        hint="write a text there, or leave the line out"
+        + (f"; --field {texts[0]} reads another field." if texts else "."),
+    )
