@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from steepest.data.dataset import InputField, Shape
-from steepest.errors import MissingExtraError, OptionError
+from steepest.components.quiet import quiet
+from steepest.data.dataset import InputField, Shape, TargetScale
+from steepest.errors import MissingExtraError, ModelError, OptionError
+from steepest.export.adapter import as_adapter
 from steepest.finetuning import finetuned, hold_rest, read_finetuning, registry, structural_text
 from steepest.finetuning.adapters import adapted_layers, check_called
 from steepest.models import build_model, count_parameters
+from steepest.prediction.about import About
+from steepest.prediction.model import TrainedModel
 from steepest.train.drawn import first_model
 from tests.finetuning.test_ways import TABLE, TEXT, transformer
 from tests.texts.test_transformer import made, saved_llama
@@ -250,3 +255,51 @@ def test_without_the_library_it_says_what_to_install(monkeypatch: pytest.MonkeyP
 def test_a_way_is_written_whole_and_says_its_scale(given: str, text: str, scale: float) -> None:
     assert structural_text(given) == text == structural_text(text)
     assert read_finetuning(given).said == f"scale α/r = {scale:g}, held"
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("kind", ["own", "hf"])
+def test_an_exported_adapter_gives_peft_the_same_logits(way: str, kind: str, tmp_path: Path) -> None:
+    """Of Hugging Face's Llama, also where our own transformer started from its folder."""
+    transformers = pytest.importorskip("transformers")
+    hugging_face(tmp_path / "llama")
+    folder = (tmp_path / "llama").as_posix()
+    model = f"hf:{folder}" if kind == "hf" else f"transformer(start='{folder}')"
+    net = moved(build_model(model, TEXT, finetune=way))
+    files = as_adapter(trained(net, model, way), tmp_path)
+    out = tmp_path / "adapter"
+    out.mkdir()
+    for name, content in files.items():
+        (out / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert "AutoModelForCausalLM" in (out / "README.md").read_text("utf-8")
+    assert '"q_proj"' in (out / "adapter_config.json").read_text("utf-8")
+    with quiet("peft"):
+        base = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
+        opened = peft.PeftModel.from_pretrained(base, str(out)).eval()
+    wanted = net(tokens())
+    assert (opened(input_ids=tokens()).logits - wanted).abs().max() <= 1e-5 * wanted.abs().max()
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_an_adapter_of_another_model_is_opened_on_the_network_without_it(way: str, tmp_path: Path) -> None:
+    net = moved(build_model("mlp(hidden=(5, 4))", TABLE, finetune=way))
+    model = trained(net, "mlp(hidden=(5, 4))", way)
+    for name, content in as_adapter(model, tmp_path).items():
+        (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert ".base" in (tmp_path / "README.md").read_text("utf-8")
+    opened = peft.PeftModel.from_pretrained(model.base, str(tmp_path)).eval()
+    assert torch.equal(opened(CODES, VALUES), net(CODES, VALUES))
+
+
+def test_a_network_without_an_adapter_has_none_to_export(tmp_path: Path) -> None:
+    model = trained(build_model("mlp(hidden=(5, 4))", TABLE), "mlp(hidden=(5, 4))", "full")
+    for use in (lambda: as_adapter(model, tmp_path), lambda: model.base):
+        with pytest.raises(ModelError, match="has no adapter: its own weights were trained"):
+            use()
+    assert model.plain is model.net
+
+
+def trained(net: nn.Module, model: str, way: str) -> TrainedModel:
+    factors = {"model": model, "finetune": way}
+    about = About(model, TABLE, (), "y", TargetScale(), {"arm": "a", "optimizer": "sgd", "factors": factors})
+    return TrainedModel(net, about, cast("Any", None))

@@ -271,22 +271,28 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            help="Some of latex, svg, pdf, csv, text, bibtex (default: all of these), torch, onnx.",
+            help="Some of latex, svg, pdf, csv, text, bibtex (default: all of these), torch, onnx, adapter.",
             metavar="LIST",
         ),
     ] = None,
+    adapter: Annotated[
+        bool, typer.Option("--adapter", metavar="", help="Write the network's adapter: as --format adapter.")
+    ] = False,
     arm: OneArm = None,
     model: OwnModel = None,
 ) -> None:
     """Write a comparison for a paper: LaTeX, SVG and PDF figures, CSV, a protocol, BibTeX.
 
-    With --format torch or --format onnx, write the recommended model for programs without steepest.
+    With --format torch or --format onnx, write the recommended model for programs without steepest; with --adapter,
+    what lora or dora trained, for the library PEFT.
     """
     from steepest.export import export_folder
 
     formats = [each.strip() for each in format_.split(",") if each.strip()] if format_ is not None else None
     if formats == []:
         raise OptionError(f"--format {format_!r} lists no format", hint="leave it out for all formats.")
+    if adapter:
+        formats = [*(formats or []), "adapter"]
     always_raise()
     done = export_folder(folder, out, formats, model=model, arm=arm)
     for path in done.files:

@@ -370,7 +370,7 @@ def _findings(
         if any(each.recipe.prune for each in setup.arms):
             sized[arm.title] = f"{run.key.recipe}-{run.key.seed}", made.net, made.about.shape
         if setup.folds == 1:
-            networks[arm.title] = made.net
+            networks[arm.title] = made.plain
         if settings.datasets.lacks_rows(run.recipe.data):
             with contextlib.suppress(DataError, PreparationError):  # nor can the model predict this table
                 made.recognise(settings.datasets.source.sources)
@@ -405,7 +405,7 @@ def _findings(
     if network is not None and len(tested) == 1 == setup.folds:
         rows, data = settings.datasets.source.test_rows, settings.datasets[winner.folds[0]]
         names = rows["file" if "file" in rows.columns else "row"].cast(pl.String).to_list()
-        pictures = pictures_of(network.net, data, outputs[0], names)
+        pictures = pictures_of(network.plain, data, outputs[0], names)
     datasets, own = settings.datasets, winner.folds[0]
     comparable = {title: net for title, net in networks.items() if titled[title].folds[0] == own}
     rated = rated_by(

@@ -24,8 +24,6 @@ from steepest.export.readme import readme
 from steepest.models import ModelBuilder, number_columns
 from steepest.prediction.model import TrainedModel
 
-FORMATS = ("torch", "onnx")
-
 Files = dict[str, str | bytes]
 _HERE = modules.__name__
 NUMBER_COLUMNS = "number_columns"
@@ -42,7 +40,7 @@ def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
         ModelError: the source of the user's own network cannot stand alone.
         PreparationError: the preparation cannot be followed without steepest.
     """
-    net = in_32_bits(model.net)
+    net = in_32_bits(model.plain)
     found = portable(net)
     if found is None:
         shape = model.pipeline.shape
@@ -92,7 +90,7 @@ class DecodedNetwork(nn.Module):
 
     def __init__(self, model: TrainedModel) -> None:
         super().__init__()
-        net = in_32_bits(model.net)
+        net = in_32_bits(model.plain)
         found = portable(net)
         self.net = net if found is None else _rebuilt(found.module, found.about, found.weights)
         self.about = model.about

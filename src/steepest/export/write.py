@@ -12,7 +12,7 @@ from steepest.compare.result import Comparison
 from steepest.errors import MissingExtraError, OptionError, unknown_name
 from steepest.experiment.folder import load_comparison
 from steepest.export import bibliography, latex, plots, tidy, watched
-from steepest.export.model import FORMATS as MODEL_FORMATS
+from steepest.export.adapter import as_adapter
 from steepest.export.model import as_onnx, as_torch
 from steepest.export.protocol import protocol, to_text
 from steepest.files import write_with_folder
@@ -24,6 +24,10 @@ from steepest.record.store import Folder, curves_frame
 
 FORMATS = ("latex", "svg", "pdf", "csv", "text", "bibtex")
 """What is written unless formats are named."""
+
+ADAPTER = "adapter"
+MODEL_FORMATS = ("torch", "onnx", ADAPTER)
+"""What is written of a model, if it is named."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,9 @@ def export_folder(
         folder: the folder of a comparison; for a model also one of its models, ``RUN/model`` or ``RUN/baselines/NAME``.
         out: where to; ``FOLDER/export`` if left out. It is made if need be; files of the same names are replaced.
         formats: some of :data:`FORMATS`; if left out, all that can be made here. Or ``torch`` and ``onnx``, which are
-            made only if they are named: the recommended model, in a folder of that name.
-        model: what builds the network, again, where that is the user's own; only for ``torch`` and ``onnx``.
+            made only if they are named: the recommended model, in a folder of that name; or ``adapter``: what
+            ``lora`` or ``dora`` trained of the best network.
+        model: what builds the network, again, where that is the user's own; only for these three.
         arm: the name, label or id of an arm, for its network instead of the recommended model; as ``model``.
 
     Raises:
@@ -64,7 +69,7 @@ def export_folder(
         MissingExtraError: a format needs a package that is not installed.
         UnknownNameError: there is no such format.
         OptionError: ``model`` or ``arm`` is given and no format needs it.
-        ModelError: the network cannot be written in this format.
+        ModelError: the network cannot be written in this format, or has no adapter.
         PreparationError: the preparation cannot be followed without steepest.
     """
     wanted = tuple(dict.fromkeys(_format(each) for each in formats)) if formats else FORMATS
@@ -73,7 +78,7 @@ def export_folder(
         what = "a model is given" if model is not None else f"--arm {arm!r} is given"
         raise OptionError(
             f"{what}, and no model is exported as {', '.join(wanted)}",
-            hint="leave it out, or choose the format torch or onnx.",
+            hint="leave it out, or choose the format torch, onnx or adapter.",
         )
     contents, left_out = _of_model(Path(folder), networks, model, arm) if networks else {}, list[str]()
     if len(wanted) > len(networks):
@@ -88,10 +93,20 @@ def export_folder(
 def _of_model(
     folder: Path, formats: Sequence[str], built_by: str | ModelBuilder | None, arm: str | None
 ) -> dict[str, str | bytes]:
-    found = TrainedModel.load(folder, model=built_by, arm=arm)
     files: dict[str, str | bytes] = {}
     for each in formats:
-        made = as_onnx(found) if each == "onnx" else as_torch(found, built_by)
+        best = (
+            each == ADAPTER and arm is None and (folder / "model").is_dir()
+        )  # what is recommended may be a baseline
+        where = folder / "model" if best else folder
+        found = TrainedModel.load(where, model=built_by, arm=arm)
+        made = (
+            as_onnx(found)
+            if each == "onnx"
+            else as_adapter(found, where, arm)
+            if each == ADAPTER
+            else as_torch(found, built_by)
+        )
         files |= {f"{each}/{name}": content for name, content in made.items()}
     return files
 

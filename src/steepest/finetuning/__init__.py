@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 
 from torch import nn
 
 from steepest.components.declared import Component, make_component
 from steepest.components.registry import Registry
-from steepest.errors import ModelError, OptionError
+from steepest.errors import OptionError
 from steepest.optim.selection import hold
 from steepest.rng import torch_stream
 
@@ -34,7 +34,7 @@ class FineTuning(Component):
       the run's seed, so that a resumed run and a loaded network have the same parameters.
     - All that makes the model is in its ``state_dict``, as tensors whose names and shapes depend on the model and the
       options alone: another model that is adapted in the same way loads them.
-    - :meth:`fixed` and :meth:`merged` get a model that was adapted in this way.
+    - :meth:`fixed`, :meth:`merged`, :meth:`base` and :meth:`adapter` get a model that was adapted in this way.
     - What it needs of other libraries is imported where it is used.
 
     Attributes:
@@ -75,21 +75,21 @@ class FineTuning(Component):
         """
         return model
 
-    def adapter(self, model: nn.Module, base: str) -> Mapping[str, str | bytes]:
-        """Return what was trained as the files of an adapter, by name.
+    def base(self, model: nn.Module) -> nn.Module:
+        """Return a copy without what :meth:`adapt` added: the model that training began with; of a structural way."""
+        raise NotImplementedError
+
+    def adapter(
+        self, model: nn.Module, base: str, renamed: Callable[[str], str] | None = None
+    ) -> Mapping[str, str | bytes]:
+        """Return what was trained as the files of an adapter, by name; of a structural way.
 
         Args:
             model: adapted in this way.
             base: the folder or the specification of the model that the adapter belongs to.
-
-        Raises:
-            ModelError: the way has no adapter.
+            renamed: returns the name of a module in that model, where it has another one there.
         """
-        del model, base
-        raise ModelError(
-            f"a network that was fine-tuned by {str(self)!r} has no adapter: its own weights were trained",
-            hint="export the network: --format torch; adapters come from --finetune lora or dora.",
-        )
+        raise NotImplementedError
 
     @property
     def said(self) -> str:
@@ -127,6 +127,11 @@ def structural_text(text: str) -> str:
     """
     way = read_finetuning(text)
     return str(way) if way.structural else ""
+
+
+def merged(model: nn.Module, text: str) -> nn.Module:
+    """Return a fine-tuned model with the modules that it had before, see :meth:`FineTuning.merged`."""
+    return read_finetuning(text).merged(model)
 
 
 def finetuned(model: nn.Module, text: str, seed: int = 0) -> nn.Module:

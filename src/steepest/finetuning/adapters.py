@@ -5,18 +5,19 @@ from __future__ import annotations
 import contextlib
 import copy
 import importlib
+import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import safetensors.torch
 import torch
 from pydantic import Field, field_validator, model_validator
-from torch import Tensor, nn
+from torch import nn
 
 from steepest.components.quiet import quiet
 from steepest.errors import MissingExtraError, OptionError, first_line
 from steepest.finetuning import FineTuning
-from steepest.finetuning.targets import ALL_LINEAR, endings_of, layers_text, pattern_of, target_names
+from steepest.finetuning.targets import ALL_LINEAR, layers_text, meant_by_endings, pattern_of, target_names
 
 ADAPTER = "default"
 """What PEFT calls an adapter that has no name."""
@@ -145,17 +146,20 @@ class LowRank(FineTuning):
     def merged(self, model: nn.Module) -> nn.Module:
         """Return a copy whose layers have the adapters' product added to their weights, in 64 bits and then rounded."""
         found = copy.deepcopy(model)
-        for name, layer in [*adapted_layers(found)]:
-            base = layer.get_base_layer()
-            kind = base.weight.dtype
+        for _, layer in adapted_layers(found):
+            kind = layer.get_base_layer().weight.dtype
             with quiet("peft"), torch.no_grad():
                 layer.double().merge()
-            found.set_submodule(name, base.to(kind))
-        if hasattr(found, "peft_config"):
-            delattr(found, "peft_config")
-        return found.requires_grad_(True)
+            layer.to(kind)
+        return _unwrapped(found)
 
-    def adapter(self, model: nn.Module, base: str) -> Mapping[str, str | bytes]:
+    def base(self, model: nn.Module) -> nn.Module:
+        """Return a copy whose layers are those without adapters."""
+        return _unwrapped(copy.deepcopy(model))
+
+    def adapter(
+        self, model: nn.Module, base: str, renamed: Callable[[str], str] | None = None
+    ) -> Mapping[str, str | bytes]:
         """Return PEFT's two files, for ``peft.PeftModel.from_pretrained(base, folder)``.
 
         Names of weights are those in the base: of a model of the library transformers that is inside another one, those
@@ -164,15 +168,19 @@ class LowRank(FineTuning):
         peft = _library(self.name)
         inside = _inside(model)
         layers = [(name.removeprefix(inside), layer) for name, layer in adapted_layers(model)]
-        weights: dict[str, Tensor] = {}
-        for name, layer in layers:
-            for key, value in layer.state_dict().items():
-                if not key.startswith("base_layer."):
-                    weights[f"{PREFIX}{name}.{_unnamed(key)}"] = value.detach().cpu().contiguous()
+        plain = self.base(model).get_submodule(inside.removesuffix("."))
+        task = {"task_type": "CAUSAL_LM"} if inside or renamed else {}
+        endings = meant_by_endings([name for name, _ in layers], plain)
+        if renamed is not None:
+            layers = [(renamed(name), layer) for name, layer in layers]
         names = [name for name, _ in layers]
-        plain = self.merged(model)
-        targets = endings_of(names, plain.get_submodule(inside.removesuffix("."))) or pattern_of(names)
-        task = {"task_type": "CAUSAL_LM"} if inside else {}
+        targets = sorted({name.rpartition(".")[2] for name in names}) if endings else pattern_of(names)
+        weights = {
+            f"{PREFIX}{name}.{_unnamed(key)}": value.detach().cpu().contiguous()
+            for name, layer in layers
+            for key, value in layer.state_dict().items()
+            if not key.startswith("base_layer.")
+        }
         config = self._config(peft, targets, base_model_name_or_path=base, inference_mode=True, **task)
         return {CONFIG: _config_text(config), WEIGHTS: safetensors.torch.save(weights, {"format": "pt"})}
 
@@ -182,6 +190,15 @@ def adapted_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
     for name, each in model.named_modules():
         if hasattr(each, "adapter_layer_names") and hasattr(each, "base_layer"):
             yield name, each
+
+
+def _unwrapped(model: nn.Module) -> nn.Module:
+    """Put the layers inside adapters in their place."""
+    for name, layer in [*adapted_layers(model)]:
+        model.set_submodule(name, layer.get_base_layer())
+    for each in model.modules():
+        each.__dict__.pop("peft_config", None)
+    return model.requires_grad_(True)
 
 
 def check_called(model: nn.Module, call: Callable[[], object], asked: str) -> None:
@@ -245,4 +262,7 @@ def _config_text(config: Any) -> str:
 
     with tempfile.TemporaryDirectory() as folder:
         config.save_pretrained(folder)
-        return (Path(folder) / CONFIG).read_text(encoding="utf-8")
+        stored = json.loads((Path(folder) / CONFIG).read_text(encoding="utf-8"))
+    if isinstance(stored["target_modules"], list):  # PEFT keeps them as a set, in any order
+        stored["target_modules"].sort()
+    return json.dumps(stored, indent=2) + "\n"

@@ -99,17 +99,17 @@ def pattern_of(names: Iterable[str]) -> str:
     return "|".join(map(re.escape, names))
 
 
-def endings_of(names: Sequence[str], model: nn.Module) -> list[str] | None:
-    """Return the last parts of names if they mean these modules of a model and no others, else None.
+def meant_by_endings(names: Sequence[str], model: nn.Module) -> bool:
+    """Return whether the last parts of names, which are no numbers, mean these modules of a model and no others.
 
     Example:
-        >>> model = nn.ModuleDict({"a": nn.ModuleDict({"q": nn.Linear(1, 1), "k": nn.Linear(1, 1)})})
-        >>> endings_of(["a.q"], model), endings_of(["a.q", "a.k"], model)
-        (['q'], ['k', 'q'])
+        >>> model = nn.ModuleDict({each: nn.ModuleDict({"q": nn.Linear(1, 1), "k": nn.Linear(1, 1)}) for each in "ab"})
+        >>> meant_by_endings(["a.q", "b.q"], model), meant_by_endings(["a.q"], model)
+        (True, False)
     """
-    endings = sorted({name.rpartition(".")[2] for name in names})
+    endings = {name.rpartition(".")[2] for name in names}
     meant = [name for name, _ in model.named_modules() if name and any(_ends(name, each) for each in endings)]
-    return endings if sorted(meant) == sorted(names) and not any(map(str.isdigit, endings)) else None
+    return sorted(meant) == sorted(names) and not any(map(str.isdigit, endings))
 
 
 def layers_text(names: Sequence[str]) -> str:

@@ -82,9 +82,9 @@ def activations(
         UnknownNameError: there is no such layer or colour.
         ModelError: the network has no hidden layer.
     """
-    found = layers_of(model.net, model.about.shape).named(layer)
+    found = layers_of(model.plain, model.about.shape).named(layer)
     some, notes = _some(rows, most, seed)
-    vectors = activations_of(model.net, found, some.inputs).astype(np.float64)
+    vectors = activations_of(model.plain, found, some.inputs).astype(np.float64)
     count = len(some.about)
     about, default = some.about, rows.target
     if model.about.shape.task != RECONSTRUCTION:

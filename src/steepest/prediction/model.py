@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import html
 import json
 from collections.abc import Callable, Iterator, Sequence
@@ -31,7 +32,7 @@ from steepest.evaluate.calibration import tempered
 from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.outputs import outputs_on, predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
-from steepest.finetuning import finetuned, structural_text
+from steepest.finetuning import finetuned, merged, read_finetuning, structural_text
 from steepest.models import ModelBuilder, build_model
 from steepest.objectives.target import target_of_shape
 from steepest.prediction.about import BASELINE, About, again, builder, damaged, read_about
@@ -41,6 +42,7 @@ from steepest.prediction.learned import activations_frame, embedding_of, layers_
 from steepest.prediction.predicted import Predictions, Written, beside, joined
 from steepest.prediction.sameness import check_code, check_outputs
 from steepest.prediction.seen import SeenRows, hashed
+from steepest.prediction.table import predictions_table
 from steepest.prediction.writing import writing_tables
 from steepest.record.arms import arm_model, check_of_comparison
 from steepest.record.store import Folder
@@ -126,6 +128,26 @@ class TrainedModel:
         )
         source = f"{counted(len(columns), 'column')} ({first_few(columns)})"
         return f"{self.title} predicts {what} from {source}{score}"
+
+    @functools.cached_property
+    def plain(self) -> nn.Module:
+        """The network with what adapters add in its own layers; the network itself where it has no adapters."""
+        return merged(self.net, self.about.finetune).eval()
+
+    @functools.cached_property
+    def base(self) -> nn.Module:
+        """The network without its adapters, as training began.
+
+        Raises:
+            ModelError: it has none.
+        """
+        way = read_finetuning(self.about.finetune)
+        if not way.structural:
+            raise ModelError(
+                f"{self.title} has no adapter: its own weights were trained",
+                hint="adapters come from --finetune 'lora(8)' or 'dora(8)'.",
+            )
+        return way.base(self.net).eval()
 
     def predict(self, rows: Any, *, keep: str | Sequence[str] = ()) -> Predictions:
         """Return the predicted values of new rows: an array, with the table and the scores beside it.
@@ -320,7 +342,7 @@ class TrainedModel:
     @property
     def layers(self) -> tuple[str, ...]:
         """The names of the network's layers, in the order in which they give their outputs."""
-        return tuple(layers_of(self.net, self.about.shape).known)
+        return tuple(layers_of(self.plain, self.about.shape).known)
 
     def activations(
         self, rows: Any, *, layer: str | None = None, keep: str | Sequence[str] = ()
@@ -341,8 +363,8 @@ class TrainedModel:
             ModelError: no layer is named, and the network has no hidden one.
             DataError: the rows cannot be read, or a column is missing.
         """
-        found = layers_of(self.net, self.about.shape).named(layer)
-        return activations_frame(self.net, found, self.pipeline, rows, keep, BATCH_ROWS)
+        found = layers_of(self.plain, self.about.shape).named(layer)
+        return activations_frame(self.plain, found, self.pipeline, rows, keep, BATCH_ROWS)
 
     def embedding(self, field: str) -> pl.DataFrame:
         """Return the vectors that the network has learned for the categories of a field.
@@ -381,28 +403,9 @@ class TrainedModel:
             kept: their numbers among all rows, ``[N]``.
             rows: how many rows there are in all; those that are left out have no prediction.
         """
-
-        def whole(values: Tensor) -> NDArray[np.float64]:
-            full = np.full((rows, *values.shape[1:]), np.nan)
-            full[kept.numpy()] = values.numpy()
-            return full
-
-        if not self.classes:
-            values = self._question.target.values(outputs)
-            if not values.is_floating_point():  # an image for each row
-                return pl.DataFrame({"prediction": pl.Series(values.numpy())})
-            return pl.DataFrame({self._question.target.predicted: pl.Series(whole(values)).fill_nan(None)})
-        probabilities = whole(torch.softmax(outputs.double(), 1))
-        there = np.zeros(rows, dtype=bool)
-        there[kept.numpy()] = True
-        best = np.nan_to_num(probabilities).argmax(1)
-        codes = pl.select(pl.when(pl.Series(there)).then(pl.Series(best))).to_series()
-        columns: dict[str, Any] = {
-            "prediction": self.pipeline.labels.gather(codes),
-            "probability": pl.Series(probabilities[np.arange(rows), best]).fill_nan(None),
-        }
-        columns |= {f"p_{name}": probabilities[:, i] for i, name in enumerate(self.classes)}
-        return pl.DataFrame(columns)
+        return predictions_table(
+            self._question.target, self.pipeline.labels, self.classes, outputs, kept, rows
+        )
 
     def save(self, folder: str | Path) -> Path:
         """Write the weights, ``model.json``, ``pipeline.json`` and hashes of the training rows; the weights last.

@@ -94,6 +94,19 @@ NAMES = {
 """The names of a block's layers here and in Hugging Face's Llama."""
 
 
+def llama_name(name: str) -> str:
+    """Return the name in Hugging Face's Llama of a module of our own transformer.
+
+    Example:
+        >>> llama_name("blocks.0.query"), llama_name("head")
+        ('model.layers.0.self_attn.q_proj', 'lm_head')
+    """
+    if name == "head":
+        return "lm_head"
+    _, layer, mine = name.split(".")
+    return f"model.layers.{layer}.{NAMES[mine]}"
+
+
 def _llama(folder: Path) -> Checkpoint:
     """Read a folder of Hugging Face's Llama."""
     try:
