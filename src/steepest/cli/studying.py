@@ -44,6 +44,12 @@ def study(
         bool,
         _flag("--full", help="The published size, with tuned rates beside the published ones.", panel="Size"),
     ] = False,
+    larger: Annotated[
+        bool,
+        _flag(
+            "--larger", help="The study's networks of other sizes, where it has them: crimes.", panel="Size"
+        ),
+    ] = False,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -92,6 +98,8 @@ def study(
     if quiet and verbose:
         raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
     size = "quick" if quick else "full" if full else "default"
+    if larger:
+        name = _larger(name)
     if notebook is not None:
         _check_alone(
             "--notebook",
@@ -126,6 +134,25 @@ def study(
         console(out=True).print(planned.preview(out), markup=False, highlight=False)
         return
     _made(planned, out, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
+
+
+def _larger(name: str) -> str:
+    """Return the study of networks of other sizes that belongs to a study.
+
+    Example:
+        >>> _larger("crimes")
+        'crimes-larger'
+    """
+    from steepest.studies import registry
+
+    behind = "-larger"
+    has = [each.removesuffix(behind) for each in registry.names() if each.endswith(behind)]
+    if name not in has:
+        raise OptionError(
+            f"--larger has no effect on the study {name}, which has no networks of other sizes",
+            hint=f"leave it out; these have some: {', '.join(has)}.",
+        )
+    return f"{name}{behind}"
 
 
 def go_on_with(
