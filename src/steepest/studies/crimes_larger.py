@@ -18,7 +18,7 @@ from steepest.models.embedding_mlp import EmbeddingMLP
 from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, Gap, StudyColumn, gaps, mean, mean_text
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, StudyArm, by_size
-from steepest.studies.crimes import METRICS, TAKEN, CrimesStudy
+from steepest.studies.crimes import METRICS, TAKEN, CrimesStudy, fewer
 
 COMPONENTS = {
     "crimes-larger": {
@@ -118,7 +118,7 @@ class CrimesLarger(CrimesStudy):
                         what=f"{name}: training and validation loss; accuracy, macro P, R, F1",
                         published=f"{train:.4f}, {loss:.4f}; {', '.join(f'{each:g}' for each in scores)} %",
                         measured=_row(found, name),
-                        reason=_fewer(found),
+                        reason=fewer(found),
                     )
                     for name, (train, loss, *scores) in PUBLISHED.items()
                 ),
@@ -175,10 +175,6 @@ def _row(found: Found, name: str) -> str:
     losses = (found.last_logged(TAKEN, name), _losses(found, name))
     first, second = (mean_text(each, percent=False, digits=4) for each in losses)
     return f"{first}, {second}; {scores} %"
-
-
-def _fewer(found: Found) -> str:
-    return "generated rows" if found.size == "quick" else "crimes of half a year here, of 20 years there"
 
 
 def _drawing(effects: Mapping[str, Gap]) -> Drawing:

@@ -14,7 +14,9 @@ from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
+import torch
 from scipy import stats
+from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine
@@ -40,11 +42,16 @@ RULES = {ADAM: "adam", "RMSprop": "rmsprop", "momentum": "momentum"}
 BATCHES, PUBLISHED = (200, 400, 600), (2.235, 2.068, 1.789, 1.266, 1.067, 0.931)
 """After which batches of each of the two epochs the loss was printed, and the losses, on validation digits."""
 END, BENCHMARK, GUESS = 0.810, 0.9932, 0.1
-NEW_LOSS = "test loss"
+NEW_LOSS, BY_BATCH = "test loss", "test accuracy, mean of batches"
+EVALUATED = 256
+"""Rows of an evaluated batch in the published code: the last of 10,000 has 16, and weighs as much as any."""
 
 
 class Printed(Callback):
-    """Logs the loss on test digits after the published batches of every epoch, or every one where there are few."""
+    """Logs the loss on test digits after the published batches of every epoch, or every one where there are few.
+
+    At the end it logs the mean accuracy of test batches, too, which is not that of the digits.
+    """
 
     only_watches = by_run = True
 
@@ -54,6 +61,26 @@ class Printed(Callback):
         if steps < BATCHES[0] or (view.step - 1) % steps + 1 in BATCHES:
             rows = view.test_rows()
             view.log(NEW_LOSS, float(cross_entropy(view.model()(*rows.inputs).detach(), rows.target)))
+
+    def at_end(self, view: View) -> None:
+        """Log the mean of the batches' accuracies, with the last weights."""
+        rows = view.test_rows()
+        right = (view.model()(*rows.inputs).detach().argmax(1) == rows.target).double()
+        view.log(BY_BATCH, batch_mean(right, EVALUATED))
+
+
+def batch_mean(values: Tensor, size: int) -> float:
+    """Return the mean of the means of batches: rows of a last, smaller batch weigh more than others.
+
+    Args:
+        values: ``[N]``.
+        size: rows of a batch.
+
+    Example:
+        >>> batch_mean(torch.tensor([0.0, 0.0, 1.0]), 2), float(torch.tensor([0.0, 0.0, 1.0]).mean())
+        (0.5, 0.3333333432674408)
+    """
+    return float(torch.stack([each.mean() for each in values.split(size)]).mean())
 
 
 class MnistBenchmark(Study):
@@ -146,7 +173,7 @@ class MnistBenchmark(Study):
             ],
             [_drawing(found)],
             [
-                "Accuracies are of all digits and not means over batches; weights are the last ones.",
+                "Accuracies of the table are of all digits and not means over batches; weights are the last ones.",
                 *(
                     []
                     if mnist
@@ -199,6 +226,9 @@ def _losses(found: Found, arm: str) -> list[tuple[int, list[float]]]:
 
 
 def _beside(found: Found, shown: Mapping[str, str], tuned: str) -> list[Beside]:
+    low, high = _band(found.values("log_loss", ADAM, "last"))
+    pairs = zip(found.last_logged(BY_BATCH, ADAM), found.values("accuracy", ADAM, "last"), strict=True)
+    apart = max(abs(one - other) for one, other in pairs)
     return [
         Beside(
             what="loss after 200, 400 and 600 batches of both epochs",
@@ -207,14 +237,23 @@ def _beside(found: Found, shown: Mapping[str, str], tuned: str) -> list[Beside]:
             + " (test)",
         ),
         Beside(
-            what="test loss and accuracy in the end",
-            published="0.810, 83.2 %",
-            measured=f"{mean_text(found.values('log_loss', ADAM, 'last'), percent=False, digits=3)}, {shown[ADAM]} %",
+            what="test loss in the end",
+            published=f"{END:.3f}",
+            measured=mean_text(found.values("log_loss", ADAM, "last"), percent=False, digits=3),
+            reason="inside what a seed may give" if low <= END <= high else "",
+        ),
+        Beside(
+            what="test accuracy in the end: mean of batches, of all digits",
+            published="83.2 %, not printed",
+            measured=f"{mean_text(found.last_logged(BY_BATCH, ADAM), digits=2)} %, {shown[ADAM]} %",
+            reason=f"the last of the batches has 16 digits: seeds differ by up to {100 * apart:.2f} points in the two",
         ),
         Beside(
             what="best that the network does on test digits",
             published="99.32 % (pretrained)",
             measured=f"{tuned} %",
+            reason=f"how it was trained is not published; here {_further(found.size)} epochs of Adam at a tuned rate, "
+            "without a regularizer",
         ),
     ]
 
