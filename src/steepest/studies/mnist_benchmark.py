@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine
 from steepest.experiment.given import Arm
+from steepest.studies.base.bands import band
 from steepest.studies.base.data import StudyData, all_digits
 from steepest.studies.base.found import Found, StudyColumn, gaps, mean_text
 from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
@@ -193,17 +192,8 @@ def _further(size: str) -> int:
     return 20 if size == "quick" else 10
 
 
-def _band(values: Sequence[float]) -> tuple[float, float]:
-    """Return the ends between which the value of a further seed lies with 95 % probability, of normal values."""
-    half = float(
-        stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) * math.sqrt(1 + 1 / len(values))
-    )
-    middle = float(np.mean(values))
-    return middle - half, middle + half
-
-
 def _check(found: Found) -> Check:
-    low, high = _band(found.values("log_loss", ADAM, "last"))
+    low, high = band(found.values("log_loss", ADAM, "last"))
     return Check(
         what="the published test loss of Adam is one that a seed may give",
         passed=low <= END <= high,
@@ -226,7 +216,7 @@ def _losses(found: Found, arm: str) -> list[tuple[int, list[float]]]:
 
 
 def _beside(found: Found, shown: Mapping[str, str], tuned: str) -> list[Beside]:
-    low, high = _band(found.values("log_loss", ADAM, "last"))
+    low, high = band(found.values("log_loss", ADAM, "last"))
     pairs = zip(found.last_logged(BY_BATCH, ADAM), found.values("accuracy", ADAM, "last"), strict=True)
     apart = max(abs(one - other) for one, other in pairs)
     return [
