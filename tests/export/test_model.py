@@ -640,6 +640,9 @@ def test_a_model_in_the_folder_is_exported_by_its_own_path(
 
 def test_wrong_options_are_refused(steepest: Any, copied: Path) -> None:
     said = steepest("export", copied, "--model", "nets.py:Net")
-    assert (said.status, "Hint: leave it out, or choose the format torch or onnx" in said.err) == (2, True)
+    assert (said.status, "Hint: leave it out, or choose the format torch, onnx or adapter" in said.err) == (
+        2,
+        True,
+    )
     with pytest.raises(UnknownNameError, match="unknown format 'troch'"):
         export_folder(copied, formats=["troch"])

@@ -18,7 +18,7 @@ from steepest.errors import OptionError
 from steepest.evaluate import baselines
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
-from steepest.evaluate.outputs import predict
+from steepest.experiment.adapters import check_adapters
 from steepest.experiment.cautions import few_to_tune_on, lacking_controls, uneven
 from steepest.experiment.cells import TimedCell, cell_of, stages_apart, with_arm, without_edited
 from steepest.experiment.controls import added_controls, without_small
@@ -28,8 +28,7 @@ from steepest.experiment.emptied import foreseen
 from steepest.experiment.meaning import meaning_of, same_because
 from steepest.experiment.titles import labelled_arms
 from steepest.experiment.watched import check_watched
-from steepest.finetuning import FULL, structural_text
-from steepest.finetuning.adapters import check_called
+from steepest.finetuning import FULL
 from steepest.models import build_model
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
@@ -373,10 +372,6 @@ def _arm(
             hint=f"give at most {batch_size}, or a larger batch: --batch-size is the rows of all micro-batches.",
         )
     net = freeze(build_model(wanted.model, data.shape, finetune=wanted.finetune), wanted.freeze)
-    if structural_text(wanted.finetune):
-        check_called(
-            net, lambda: predict(net, tuple(each[:2] for each in data.validation.inputs)), wanted.finetune
-        )
     multipliers(net, wanted.rates)
     shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]
     code = {
@@ -440,6 +435,7 @@ def _arm(
         trained=size_of(trainable(net)),
     )
     procedure = make_procedure(wanted.procedure)
+    check_adapters(wanted, procedure, net, data)
     check_stages_of(procedure, net, classes=bool(data.shape.classes))
     with of_teacher(procedure):
         others = {

@@ -129,6 +129,17 @@ def structural_text(text: str) -> str:
     return str(way) if way.structural else ""
 
 
+def no_curvature(text: str) -> str:
+    """Return why a way of fine-tuning has no curvature that could be measured; empty where it has.
+
+    Example:
+        >>> no_curvature("dora(4)")
+        'dora(4, 8) has gradients that leave out a part of the loss'
+    """
+    way = read_finetuning(text)
+    return "" if way.true_gradient else f"{way} has gradients that leave out a part of the loss"
+
+
 def merged(model: nn.Module, text: str) -> nn.Module:
     """Return a fine-tuned model with the modules that it had before, see :meth:`FineTuning.merged`."""
     return read_finetuning(text).merged(model)

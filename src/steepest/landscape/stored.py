@@ -17,7 +17,7 @@ from steepest.components.identity import of_reference
 from steepest.components.references import not_unasked
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import FolderError, ModelError, OptionError, SteepestError
-from steepest.finetuning import hold_rest
+from steepest.finetuning import hold_rest, no_curvature
 from steepest.mapping.opened import dataset_of, opened
 from steepest.models import ModelBuilder
 from steepest.objectives import loss_text, make_objective
@@ -187,6 +187,7 @@ def open_run(
         target=target,
     )
     problem.masks = masks_of_zeros(net) if pruned else {}
+    problem.no_curvature = no_curvature(loaded.about.finetune)
     trained_with = int(loaded.about.trained.get("seed", 0))
     split_seed = experiment.data.split_seed
     return StoredRun(found.folder, loaded, trained_with, data, problem, split_seed, loss_code)

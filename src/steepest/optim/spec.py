@@ -84,6 +84,8 @@ class MethodSpec(abc.ABC, Generic[H]):
     """Whether its authors recommend a learning rate that does not fall during the run."""
     full_batch: ClassVar[bool] = False
     """Whether it is made for the gradient of all training rows, not of a batch of them."""
+    curved: ClassVar[bool] = False
+    """Whether its steps use the loss's curvature, or a difference of gradients in its place."""
     clips: ClassVar[bool] = False
     """Whether its gradient may be clipped."""
     eager_because: ClassVar[str] = "a step takes several gradients"

@@ -355,6 +355,10 @@ def _add(digest: Any, value: Any) -> None:
     elif isinstance(value, CodeType):
         digest.update(value.co_code)
         _add(digest, [value.co_consts, value.co_names])
+    elif (
+        type(value).__repr__ is object.__repr__ and getattr(value, "__dict__", None) == {}
+    ):  # a kind, without a state
+        digest.update(f"{type(value)}".encode())
     elif not isinstance(value, nn.Module):  # modules have their own turn
         digest.update(repr(value).encode() + b"\0")
 

@@ -16,7 +16,7 @@ from steepest.curvature.outputs import twice_differentiated
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Dataset, Part
 from steepest.errors import OptionError
-from steepest.finetuning import hold_rest
+from steepest.finetuning import hold_rest, no_curvature
 from steepest.objectives import Objective, loss_title, make_objective, registry, total_weight
 from steepest.objectives.target import Target, target_of
 from steepest.objectives.taught import teacher_losses
@@ -50,6 +50,7 @@ class SupervisedProblem:
     Attributes:
         applied: the regularizers on this model; None where there are none.
         masks: what is held at zero, by parameter; nothing unless a run is pruned.
+        no_curvature: why its gradients have no curvature to measure; empty where they are those of the loss.
         teaching: how the loss is made of labels and a teacher's answers; None where it is that of the labels.
     """
 
@@ -69,6 +70,7 @@ class SupervisedProblem:
         self.places = table_columns(model, columns)
         self.objective, self.target = objective, target
         self.masks: Mapping[str, Tensor] = {}
+        self.no_curvature = ""
         self.teaching: Teaching | None = None
         device = next(model.parameters()).device
         dtype = torch.float64 if precision == "float64" else torch.float32
@@ -358,6 +360,7 @@ def problem_of(model: nn.Module, dataset: Dataset, recipe: Recipe) -> Supervised
     problem = SupervisedProblem(
         model, objective, recipe.class_weights, columns, recipe.precision, regularizers, target, recipe.steps
     )
+    problem.no_curvature = no_curvature(recipe.finetune)
     teaching = read_teaching(recipe.taught) if recipe.taught else None
     problem.teaching = teaching if teaching is not None and teaching.alpha else None
     return problem

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from steepest.curvature import Curvature, top_eigenvalues
 from steepest.curvature.function import held, restricted
 from steepest.data.dataset import Part
+from steepest.errors import ModelError
 from steepest.optim.method import Method
 from steepest.optim.stability import Stability
 from steepest.train.masks import unmasked
@@ -35,7 +36,15 @@ def curvature_of(
         problem: model and loss.
         part: the rows.
         parameters: trained ones, where they are not the model's own.
+
+    Raises:
+        ModelError: the gradients of the problem are not those of its loss.
     """
+    if problem.no_curvature:
+        raise ModelError(
+            f"there is no curvature to measure: {problem.no_curvature}",
+            hint="choose another arm, such as --finetune lora, whose gradients are those of the loss.",
+        )
     own = {name: each for name, each in problem.model.named_parameters() if each.requires_grad}
     chosen = own if parameters is None else parameters
     places = {name: each.flatten().nonzero().flatten() for name, each in problem.masks.items()}
@@ -87,6 +96,8 @@ def without_threshold(problem: SupervisedProblem, batch: int, rows: int) -> str:
         rows: of the training set.
     """
     model = problem.model
+    if problem.no_curvature:
+        return problem.no_curvature
     if batch < rows:
         return (
             f"its steps see {batch:,} of {rows:,} training rows, and the threshold is of steps on all rows at once "

@@ -31,6 +31,11 @@ class GradientPlane(PlaneChoice):
 
     def choose(self, run: StoredRun, part: Part, seed: int) -> Plane:
         """Return the plane; α goes downhill."""
+        if run.problem.no_curvature:
+            raise ModelError(
+                f"there is no direction of steepest descent: {run.problem.no_curvature}",
+                hint="take the plane of two random directions: --plane filter.",
+            )
         weights = {name: each.clone().requires_grad_() for name, each in run.parameters.items()}
         total = {name: torch.zeros_like(each) for name, each in weights.items()}
         for batch, share in batches_of(run.problem, part):

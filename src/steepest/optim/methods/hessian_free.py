@@ -102,6 +102,7 @@ class HessianFreeSpec(MethodSpec[HessianFreeHyper]):
     """
 
     name = "hessian-free"
+    curved = True
     title = "Hessian-free"
     citation = "Martens, ICML 2010; Martens & Sutskever 2012"
     bibtex = """

@@ -70,6 +70,7 @@ class LBFGS(MethodSpec[LBFGSHyper]):
     """A quasi-Newton method: one step is up to ``max_iter`` iterations on one batch, with torch's L-BFGS."""
 
     name = "l-bfgs"
+    curved = True
     title = "L-BFGS"
     citation = "Liu & Nocedal, Mathematical Programming 1989"
     bibtex = """

@@ -63,6 +63,7 @@ class LevenbergMarquardt(MethodSpec[LevenbergMarquardtHyper]):
     """Levenberg–Marquardt: one step is a damped Gauss-Newton step that makes the squared error of a batch smaller."""
 
     name = "levenberg-marquardt"
+    curved = True
     title = "Levenberg–Marquardt"
     citation = "Levenberg 1944; Marquardt, SIAM Journal 1963; Nielsen 1999"
     bibtex = """

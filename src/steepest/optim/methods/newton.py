@@ -61,6 +61,7 @@ class Newton(MethodSpec[NewtonHyper]):
     """Newton's method: one step solves a system with the exact Hessian of a batch, then searches along the solution."""
 
     name = "newton"
+    curved = True
     title = "Newton"
     citation = "Nocedal & Wright, Numerical Optimization, 2006"
     bibtex = """
