@@ -38,6 +38,7 @@ from steepest.regularizers import PLACES
 from steepest.regularizers import registry as regularizers
 from steepest.report import glossary
 from steepest.studies import registry as studies
+from steepest.sweep.planner import registry as planners
 from steepest.tracing.problem import registry as problems
 
 ROOT = Path(__file__).parents[1]
@@ -265,6 +266,11 @@ def write_planes() -> str:
     return _components(planes)
 
 
+def write_planners() -> str:
+    """Return every planner with its options."""
+    return _components(planners)
+
+
 def write_projections() -> str:
     """Return every projection with its options."""
     return _components(projections)
@@ -445,6 +451,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "sources.md": write_sources,
     "problems.md": write_problems,
     "planes.md": write_planes,
+    "planners.md": write_planners,
     "projections.md": write_projections,
     "studies.md": write_studies,
     "configuration.md": write_configuration,

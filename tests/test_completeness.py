@@ -37,6 +37,7 @@ PAGES = {
     "problems": "reference/problems.md",
     "projections": "reference/projections.md",
     "planes": "reference/planes.md",
+    "planners": "reference/planners.md",
     "studies": "reference/studies.md",
     "pages": "how-to/pages.md",
 }

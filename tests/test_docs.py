@@ -21,6 +21,7 @@ PAGES = [
     "docs/how-to/prepare-a-table.md",
     "docs/how-to/tables.md",
     "docs/how-to/plan-a-comparison.md",
+    "docs/how-to/tune.md",
     "docs/how-to/compare-arms.md",
     "docs/how-to/data-variants.md",
     "docs/how-to/images.md",

@@ -100,3 +100,28 @@ def plain_text(shown: Any, width: int = 100) -> str:
     )  # fmt: skip
     console.print(shown)
     return "\n".join(line.rstrip() for line in file.getvalue().splitlines())
+
+
+def length_text(length: float) -> str:
+    """Return a length in full lengths as the place where something was tried.
+
+    Example:
+        >>> length_text(0.25), length_text(0.125)
+        ('on a quarter of the steps', 'at ⅛ length')
+    """
+    return "on a quarter of the steps" if length == 0.25 else f"at {share_text(length)}"
+
+
+def share_text(length: float) -> str:
+    """Return a length in full lengths as people write it.
+
+    Example:
+        >>> share_text(0.25), share_text(1 / 9), share_text(1.0), share_text(0.3)
+        ('¼ length', '1/9 length', 'full length', '30 % of the length')
+    """
+    if length == 1.0:
+        return "full length"
+    whole = round(1 / length)
+    if abs(whole * length - 1.0) > 1e-9:
+        return f"{length:.0%} of the length".replace("%", " %")
+    return {2: "½ length", 3: "⅓ length", 4: "¼ length", 8: "⅛ length"}.get(whole, f"1/{whole} length")

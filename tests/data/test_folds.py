@@ -24,7 +24,7 @@ from steepest.prediction.seen import SeenRows
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
-from steepest.sweep.plan import whole_spec
+from steepest.sweep.contestants import whole_spec
 from steepest.train.loop import train
 
 N = 403

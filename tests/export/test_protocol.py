@@ -51,6 +51,7 @@ OPTIONS = {
     "callbacks": (["--callbacks", "callback.py:Nothing"], "Callbacks during runs: Nothing"),
     "watch": (["--watch", "gap,norms"], "Recorded at every evaluation besides: gap and norms."),
     "tune": (["--tune", "adam: eps=1e-8,1e-6"], "eps was tuned beside the learning rate"),
+    "planner": (["--planner", "random"], "went on to longer runs, by the planner random."),
     "scan_rates": (["--tuning-rates", "2"], "A scan tried 4 "),
     "full_rates": (["--tuning-finalists", "2"], "the best 2 "),
     "sweep": (["--sweep"], "Every learning rate of the scan also ran with every run seed"),
@@ -66,7 +67,7 @@ TOGETHER = {
     ),
     "class": "model positive class_weights labels procedure epochs",
     "tuned": "learning_rates full_rates sweep epochs",
-    "design": "tune scan_rates equal epochs",
+    "design": "tune planner scan_rates equal epochs",
     "budget": "minutes",
 }
 """Which of them one comparison has."""

@@ -12,7 +12,7 @@ from steepest.optim.method import GradientMethod
 from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.schedules import make_schedule
-from steepest.sweep.plan import whole_spec
+from steepest.sweep.contestants import whole_spec
 from steepest.train.loop import train
 from steepest.train.problem import table_columns
 

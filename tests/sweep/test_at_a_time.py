@@ -15,8 +15,9 @@ from steepest.sweep import timing
 from steepest.sweep.bench import Bench
 from steepest.sweep.estimate import SHARED, START_SECONDS, at_a_time, plan_seconds, run_seconds
 from steepest.sweep.expected import Expected
-from steepest.sweep.plan import Setup, next_runs
+from steepest.sweep.plan import next_runs
 from steepest.sweep.planned import PlannedRun, identity
+from steepest.sweep.setup import Setup
 from tests.sweep.arms import CELL, arms_of, lengths
 
 TEXTS = ("sgd", "adam", "momentum", "rmsprop")

@@ -16,7 +16,7 @@ from steepest.sweep.bench import Way
 from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import contestants
 from steepest.sweep.estimate import fit_budget
-from steepest.sweep.plan import Setup
+from steepest.sweep.setup import Setup
 from steepest.sweep.timing import StepTimings
 from steepest.train.aot import NoCompilerError, NotCachedError
 from steepest.train.compiled import Programs

@@ -22,7 +22,8 @@ from steepest.sweep.deadline import SLOWEST, Deadline, largest_part, parts
 from steepest.sweep.estimate import Cells, plan_seconds, run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import Setup, finals, next_runs, tuning
+from steepest.sweep.plan import finals, next_runs, tuning
+from steepest.sweep.setup import Setup
 from tests.sweep import test_plan
 from tests.sweep.arms import CELL
 from tests.sweep.test_plan import setup

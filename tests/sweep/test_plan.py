@@ -21,7 +21,9 @@ from steepest.sweep.contestants import contestants, parse_values, regularized, t
 from steepest.sweep.defaults import equal_lengths
 from steepest.sweep.estimate import EVALUATIONS, EXTENSIONS, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
-from steepest.sweep.plan import Setup, chosen_rules, next_runs, tuning, winner
+from steepest.sweep.plan import chosen_rules, next_runs, tuning, winner
+from steepest.sweep.planner import trial_run
+from steepest.sweep.setup import Setup
 from steepest.sweep.space import Range, rate_grid
 from steepest.sweep.told import tried
 from steepest.sweep.trials import EXTRA_RATES, check_equal_trials, check_sweep, trials
@@ -156,7 +158,7 @@ def test_it_is_said_why_a_rate_at_the_edge_did_not_extend_the_grid(scanned, full
     made = setup("adam", **more)
     history, _ = play(made, value)
     found = tuning(made, made.arms[0], history)
-    told = where(float(found.chosen.hyper.lr), tried(made, made.arms[0], found)) if found.scan else ""
+    told = where(float(found.chosen.hyper.lr), tried(found)) if found.scan else ""
     assert told == said
 
 
@@ -570,13 +572,13 @@ def limited(epochs: float, seconds: float = 2.0) -> Setup:
 def test_runs_get_their_part_of_the_seconds() -> None:
     made = limited(8.0)
     arm = made.arms[0]
-    assert made.full(arm, arm.rule).recipe.max_seconds == 2.0
-    assert made.scan(arm, arm.rule).recipe.max_seconds == 0.5
+    assert trial_run(made, arm, arm.rule, 1.0, None, last=True).recipe.max_seconds == 2.0
+    assert trial_run(made, arm, arm.rule, 0.25, None).recipe.max_seconds == 0.5
     parts = replace(arm, share=0.25)
-    assert made.full(parts, arm.rule).recipe.max_seconds == 0.5
-    assert made.scan(parts, arm.rule).recipe.max_seconds == 0.125
+    assert trial_run(made, parts, arm.rule, 1.0, None, last=True).recipe.max_seconds == 0.5
+    assert trial_run(made, parts, arm.rule, 0.25, None).recipe.max_seconds == 0.125
     plain = built(8.0)
-    assert plain.scan(plain.arms[0], arm.rule).recipe.max_seconds is None
+    assert trial_run(plain, plain.arms[0], arm.rule, 0.25, None).recipe.max_seconds is None
 
 
 def test_a_plan_knows_the_seconds_after_which_runs_end() -> None:

@@ -11,7 +11,8 @@ from steepest.errors import OptionError
 from steepest.procedures import make_procedure
 from steepest.record.schema import Record
 from steepest.sweep.expected import expected_runs
-from steepest.sweep.plan import Setup, finals, next_runs, starts, tuning
+from steepest.sweep.plan import finals, next_runs, starts, tuning
+from steepest.sweep.setup import Setup
 from steepest.sweep.stages import in_stages
 from tests.sweep.arms import arms_of, lengths
 

@@ -19,7 +19,7 @@ from steepest.optim.method import GradientMethod, Method, StepInfo
 from steepest.recipe import Recipe
 from steepest.record.schema import CurvePoint, Record, RunKey
 from steepest.schedules import make_schedule
-from steepest.sweep.plan import whole_spec
+from steepest.sweep.contestants import whole_spec
 from steepest.train import loop
 from steepest.train.active import ActiveRun
 from steepest.train.curves import evaluation_steps, overfits

@@ -21,7 +21,7 @@ from steepest.recipe import Recipe
 from steepest.record.schema import RunKey
 from steepest.rng import stream
 from steepest.schedules import make_schedule
-from steepest.sweep.plan import whole_spec
+from steepest.sweep.contestants import whole_spec
 from steepest.train.loop import train
 from steepest.train.problem import SupervisedProblem
 

@@ -24,7 +24,7 @@ from steepest.prediction.seen import SeenRows
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import RunKey
 from steepest.sweep.bench import Bench, Way
-from steepest.sweep.plan import whole_spec
+from steepest.sweep.contestants import whole_spec
 from steepest.train.finished import Finished
 from steepest.train.loop import train
 from tests.conftest import churn_table

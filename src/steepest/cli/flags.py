@@ -47,7 +47,7 @@ COMMON_OPTIONS = (
     "target", "x", "y", "user", "item", "rating", "optimizers", "metric", "epochs", "seeds", "minutes", "out",
 )  # fmt: skip
 """What the first panel holds, in this order."""
-TUNING_OPTIONS = ("learning_rates", "tune", "scan_rates", "full_rates", "sweep", "equal")
+TUNING_OPTIONS = ("learning_rates", "tune", "planner", "scan_rates", "full_rates", "sweep", "equal")
 DATA_OPTIONS = ("positive",)
 """Options of the protocol that are about the data."""
 REPEATABLE = ("embedding", "tune", "callbacks", "baseline", *Factors.model_fields)
@@ -72,6 +72,7 @@ KINDS = {
     "problems": "steepest.tracing.problem:registry",
     "projections": "steepest.mapping.projection:registry",
     "planes": "steepest.landscape.choosing:registry",
+    "planners": "steepest.sweep.planner:registry",
     "studies": "steepest.studies:registry",
     "pages": "steepest.pages.page:registry",
 }
@@ -103,7 +104,13 @@ def completion(kind: str) -> Callable[[str], list[str]]:
     return complete
 
 
-COMPLETED = {"metric": "metrics", "schedule": "schedules", "model": "models", "reader": "sources"}
+COMPLETED = {
+    "metric": "metrics",
+    "planner": "planners",
+    "schedule": "schedules",
+    "model": "models",
+    "reader": "sources",
+}
 
 
 def parameters(extra: list[inspect.Parameter], leave_out: Collection[str] = ()) -> list[inspect.Parameter]:

@@ -26,6 +26,7 @@ from steepest.compare.result import (
     Reported,
     Row,
 )
+from steepest.compare.searched import plain_values
 from steepest.compare.watching import ArmWatched, Spread, Watching, calibrated_arm, watched_arm
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
@@ -149,8 +150,7 @@ def arm_entries(evidence: Evidence) -> list[ArmEntry]:
     for arm in setup.arms:
         tuned = tuning(setup, arm, evidence.history)
         runs = [
-            *tuned.scan,
-            *tuned.full,
+            *tuned.runs,
             *sweeps(setup, arm, tuned, evidence.chosen),
             *finals(setup, arm, evidence.chosen),
             *defaults(setup, arm),
@@ -203,7 +203,7 @@ def rate_curve(evidence: Evidence, arm: PlannedArm) -> RateCurve:
         return [(float(run.rule.hyper.lr), value(run)) for run in runs]
 
     def at(runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
-        return [beside for run in runs if (beside := _plain(arm.method.beside_rate(run.rule)))]
+        return [beside for run in runs if (beside := plain_values(arm.method.beside_rate(run.rule)))]
 
     found, chosen = tuning(setup, arm, evidence.history), evidence.chosen[arm.id]
     scan, full = (sorted(runs, key=lambda run: float(run.rule.hyper.lr)) for runs in (found.scan, found.full))
@@ -219,8 +219,9 @@ def rate_curve(evidence: Evidence, arm: PlannedArm) -> RateCurve:
         default=arm.rule.default_rate,
         scan_at=at(scan),
         full_at=at(full),
-        chosen_at=_plain(arm.method.beside_rate(chosen)),
-        whole=setup.scan_fraction == 1.0,
+        chosen_at=plain_values(arm.method.beside_rate(chosen)),
+        whole=found.scan[0].length == 1.0,
+        length=found.scan[0].length,
         sweep=[
             RateEstimate(**estimate_of(values, metric).model_dump(), lr=rate, values=values)
             for rate, values in sorted(swept.items())
@@ -360,10 +361,6 @@ def _or_nan(value: float | None) -> float:
 
 def _known(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
 
 
 def _at_edge(curve: RateCurve) -> bool:

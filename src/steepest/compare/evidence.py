@@ -22,8 +22,9 @@ from steepest.optim.spec import MethodSpec
 from steepest.recipe import varying
 from steepest.record.schema import BaselineRecord, Record
 from steepest.sweep.arms import PlannedArm
-from steepest.sweep.plan import Setup, constants, defaults, finals, on_validation, tuning, winner
+from steepest.sweep.plan import constants, defaults, finals, on_validation, tuning, winner
 from steepest.sweep.planned import History, PlannedRun, identity
+from steepest.sweep.setup import Setup
 
 RunRows = Sequence[Mapping[str, ArrayLike] | None]
 """Of each test set and seed, what each test row gave (``loss``, ``correct``), None if the run failed."""
@@ -150,7 +151,7 @@ class Evidence:
 def trials_of(evidence: Evidence, arm: PlannedArm) -> int:
     """Return the number of runs that an arm was tuned with; of a procedure, those of all its stages."""
     found = [tuning(evidence.setup, stage, evidence.history) for stage in arm.chain]
-    return sum(len({identity(run) for run in (*each.scan, *each.full)}) for each in found)
+    return sum(len({identity(run) for run in each.runs}) for each in found)
 
 
 def compared(

@@ -16,7 +16,7 @@ from steepest.recipe import ExecutionPlan, Protocol
 from steepest.record.schema import Record
 from steepest.sweep.arms import PlannedArm
 from steepest.sweep.estimate import plan_seconds
-from steepest.sweep.plan import Setup
+from steepest.sweep.setup import Setup
 
 ENOUGH_STEPS = 1000
 """Runs of less than an epoch say something about optimizers from so many steps on."""

@@ -15,6 +15,7 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.moved import ArmPath
 from steepest.compare.rated import RatedComparison
+from steepest.compare.search import ArmSearch
 from steepest.compare.sizes import NetworkSize
 from steepest.compare.studied import Studied
 from steepest.compare.watching import Watching
@@ -215,7 +216,7 @@ class RateCurve(Frozen):
     """The tuning of one optimizer: validation metric by learning rate.
 
     Attributes:
-        scan: rate and metric on a quarter of the steps (NaN where it diverged).
+        scan: rate and metric of the shortest run of each trial (NaN where it diverged).
         full: rate and metric at full length.
         chosen: the rate that was taken.
         default: the library's default rate.
@@ -223,6 +224,7 @@ class RateCurve(Frozen):
         chosen_at: the other values that were taken.
         sweep: every rate with every seed at full length, where that was wanted.
         whole: whether the scan has the full length, so that ``full`` are the best of it.
+        length: of the runs of the scan, in full lengths.
     """
 
     name: str
@@ -236,6 +238,7 @@ class RateCurve(Frozen):
     chosen_at: dict[str, JsonValue] = Field(default_factory=dict)
     sweep: list[RateEstimate] = Field(default_factory=list)
     whole: bool = False
+    length: float = 0.25
 
 
 class ClassLine(Frozen):
@@ -356,6 +359,8 @@ class Comparison(Frozen):
         test_sets: test sets of each arm, and how they came about: ``folds`` or ``repeats``.
         study: what the study found that the comparison was made for; None where it is no study's.
         sizes: how large the saved network of every arm is, where one of them is pruned.
+        planner: how trials were drawn; empty in folders of earlier versions.
+        searches: the trials of every arm that was tuned; empty in folders of earlier versions.
         test_share: the share of the rows that one of several test sets has; 0 where there is one.
     """
 
@@ -408,6 +413,8 @@ class Comparison(Frozen):
     paths: list[ArmPath] = Field(default_factory=list)
     see: list[Fact] = Field(default_factory=list)
     sizes: list[NetworkSize] = Field(default_factory=list)
+    planner: str = ""
+    searches: list[ArmSearch] = Field(default_factory=list)
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION

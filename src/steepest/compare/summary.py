@@ -41,6 +41,7 @@ from steepest.compare.result import (
     Row,
     better_first,
 )
+from steepest.compare.searched import arm_search
 from steepest.compare.sizes import NetworkSize
 from steepest.compare.worth import effects, trust
 from steepest.compare.written import WrittenTexts
@@ -55,6 +56,7 @@ from steepest.schedules import length_text
 from steepest.sweep.arms import PLAIN, PlannedArm
 from steepest.sweep.plan import finals
 from steepest.sweep.planned import PlannedRun
+from steepest.sweep.planner import make_planner
 from steepest.version import version
 from steepest.wording import counted, in_blocks, significant
 
@@ -193,6 +195,8 @@ def summarize(
         held_out=evidence.held_out,
         optima=list(findings.optima),
         sizes=list(findings.network_sizes),
+        planner=str(make_planner(evidence.setup.planner)),
+        searches=[arm_search(evidence, arm) for arm in arms if arm.tuned],
         fits=findings.fits,
         pictures=findings.pictures,
         rated=findings.rated,

@@ -27,9 +27,9 @@ from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arms, pilot_recipe
 from steepest.sweep.estimate import at_a_time, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
-from steepest.sweep.plan import Setup
 from steepest.sweep.planned import History
 from steepest.sweep.runner import Runner
+from steepest.sweep.setup import Setup
 from steepest.wording import counted
 
 LEAST_SHARE = 0.5

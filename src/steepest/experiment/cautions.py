@@ -13,7 +13,7 @@ from steepest.recipe import ExecutionPlan, Protocol
 from steepest.report.claims import too_short as short_text
 from steepest.report.words import Subject
 from steepest.sweep.arms import PlannedArm, Wanted
-from steepest.sweep.plan import Setup
+from steepest.sweep.setup import Setup
 from steepest.wording import first_few
 
 UNEVEN = 1.1

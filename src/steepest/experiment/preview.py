@@ -23,7 +23,7 @@ from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import Setup
+from steepest.sweep.setup import Setup
 from steepest.wording import counted
 
 MOST_NAMED = 12

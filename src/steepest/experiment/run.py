@@ -76,9 +76,11 @@ from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.machine import cores, with_room
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import Setup, chosen_rules, finals, refits, taking_part
+from steepest.sweep.plan import chosen_rules, finals, refits, taking_part
 from steepest.sweep.planned import History, PlannedRun
+from steepest.sweep.planner import check_lengths
 from steepest.sweep.runner import Runner
+from steepest.sweep.setup import Setup
 from steepest.train.smaller import what_is_left, without_neurons
 from steepest.train.weights import as_precise
 from steepest.wording import counted
@@ -157,8 +159,9 @@ def _carry_out(
     earlier: Folder | None,
 ) -> Comparison:
     """Do what :func:`complete` says, in a folder that no other process is working in."""
-    # another process may have begun it in between
-    began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
+    began = check_folder(
+        folder, experiment, settings.dataset, settings.timed_cells
+    )  # another may have begun it
     settings = settings.measured(began, observer)
     check_minutes(settings)
     if not yes:
@@ -204,9 +207,8 @@ def _carry_out(
     fitted = fits.on_test_sets()
     observer.stage("writing the report")
     history = taking_part(setup, history)
-    kind, share = settings.test_sets
     evidence = Evidence(
-        setup, history, chosen_rules(setup, history), fitted, metrics, kind, share, dataset.held_out
+        setup, history, chosen_rules(setup, history), fitted, metrics, *settings.test_sets, dataset.held_out
     )
     decided = [
         ("length", f"{why}: {steps_of(setup)}"),
@@ -273,15 +275,13 @@ def _decided(
     _write_experiment(folder, as_recorded(folder, experiment), settings)
     for line in steps_text(settings.plan.cells, settings.arms):
         observer.say(line)
-    setup = settings.setup(length)
-    setup.check_lengths()
+    check_lengths(setup := settings.setup(length))
     late = outgrown(settings, folder.history(), time.perf_counter() - started)
     why = "; ".join(each for each in (length.why, late) if each)
     observer.say(f"length {why}: {steps_of(setup)} of {settings.how_batch}")
-    for precision in dict.fromkeys(arm.recipe.precision for arm in setup.arms):
-        if precision != "float32":
-            what = "weights and training" if precision == "float64" else "matrix products in training"
-            observer.say(f"       {what}: {precision}")
+    for precision in sorted({arm.recipe.precision for arm in setup.arms} - {"float32"}):
+        what = "weights and training" if precision == "float64" else "matrix products in training"
+        observer.say(f"       {what}: {precision}")
     for line in callbacks_text(settings.arms[0].callbacks):
         observer.say(line)
     if short := shortness(setup, protocol, settings.plan, fits.seconds()):

@@ -59,8 +59,9 @@ from steepest.sweep.defaults import (
     explain_batch_size,
 )
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import Setup
+from steepest.sweep.planner import check_drawn_at_once, check_lengths, make_planner
 from steepest.sweep.rows import about_rows, check_rows
+from steepest.sweep.setup import Setup
 from steepest.sweep.stages import check_model as check_stages_of
 from steepest.sweep.stages import (
     check_stages,
@@ -223,6 +224,7 @@ class Settings:
             scan_rates=length.scan_rates or protocol.scan_rates,
             full_rates=length.full_rates or protocol.full_rates,
             sweep=protocol.sweep,
+            planner=protocol.planner,
             by_gradients=protocol.equal == "gradients",
             by_seed=protocol.minutes is not None,
             refit=self.datasets.source.options.split_rule.refits is not None,
@@ -283,7 +285,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     how = explain_batch_size(wanted, len(dataset.train))
     settings = Settings(experiment, datasets, (*dataset.notes, *notes), labelled, judging, how, cells, codes)
     if protocol.epochs is not None and protocol.minutes is None and protocol.equal != "seconds":
-        settings.setup(RunLength(epochs=protocol.epochs, why="given")).check_lengths()
+        check_lengths(settings.setup(RunLength(epochs=protocol.epochs, why="given")))
     return settings
 
 
@@ -291,8 +293,11 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
     """Refuse what can be seen to be wrong before the data is read."""
     protocol, methods = experiment.protocol, _methods(wanted)
     check_equal_trials(methods, protocol.learning_rates, protocol.scan_rates)
+    planner = make_planner(protocol.planner)
+    planner.check([each for each in methods if each.tuned])
     if protocol.sweep:
         check_sweep(methods)
+        check_drawn_at_once(planner)
     for arm in wanted:
         check_method(arm.regularizer, arm.optimizer.rule, arm.rates)
         procedure = make_procedure(arm.procedure)

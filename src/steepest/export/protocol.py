@@ -15,7 +15,7 @@ from steepest.compare.summary import UNITS
 from steepest.data.dataset import InWords, Task, has_classes
 from steepest.data.split_rule import SplitRule
 from steepest.objectives import loss_title
-from steepest.recipe import Experiment
+from steepest.recipe import DEFAULT_PLANNER, Experiment
 from steepest.record.schema import Record
 from steepest.report import format as show
 from steepest.report.digits import digits_of
@@ -297,8 +297,10 @@ def _tuning(comparison: Comparison, records: Sequence[Record]) -> str:
         said.append(
             f"{what} of {names} {'were' if beside else 'was'} chosen by {title} on the validation rows."
         )
-        said += [f"For {name}, {_list(more)} {'were' if len(more) > 1 else 'was'} tuned beside the learning rate, on a "
-                 "Sobol design." for name, more in beside.items()]  # fmt: skip
+        own = comparison.planner if comparison.planner not in ("", DEFAULT_PLANNER, "sobol") else ""
+        said += [f"For {name}, {_list(more)} {'were' if len(more) > 1 else 'was'} tuned beside the learning rate"
+                 f"{'' if own else ', on a Sobol design'}." for name, more in beside.items()]  # fmt: skip
+        said += [f"Trials were drawn, and went on to longer runs, by the planner {own}."] if own else []
         scans, fulls = [each.scan for each in curves], [each.full for each in curves]
         kind = "trial" if beside else "rate"
         if any(scans):

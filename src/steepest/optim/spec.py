@@ -9,10 +9,12 @@ gradient a step, under one of several executors. What needs more gradients a ste
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, Self
 
+from steepest.components import grammar
 from steepest.components.citation import bibtex_entries
 from steepest.optim.hyper import H, Hyper, validated
 from steepest.optim.values import Couples
@@ -203,6 +205,11 @@ class MethodSpec(abc.ABC, Generic[H]):
     def with_lr(self, lr: float) -> Self:
         """Return it with another learning rate, which does not count as given by the user."""
         return self.with_options(lr=lr)
+
+    @functools.cached_property
+    def whole(self) -> str:
+        """Its specification with every hyperparameter."""
+        return str(grammar.Spec(self.called, (), self.hyper.model_dump()))
 
     @property
     def cited(self) -> Sequence[str] | None:

@@ -26,6 +26,7 @@ from steepest.recipe.factors import FACTOR, FACTORS, SHARED_FACTORS, SUBJECTS, v
 from steepest.recipe.options import (
     CALLABLE,
     CLEARER_NAMES,
+    DEFAULT_PLANNER,
     LARGEST_SEED,
     STAYS,
     WHOLE_BATCH,
@@ -44,6 +45,7 @@ __all__ = [
     "BEARINGS",
     "CALLABLE",
     "CLEARER_NAMES",
+    "DEFAULT_PLANNER",
     "EXECUTION_OPTIONS",
     "FACTOR",
     "FACTORS",

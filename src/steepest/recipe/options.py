@@ -87,6 +87,7 @@ def _keeps_path(text: str) -> str:
 
 
 BatchSize = Annotated[int, Field(ge=2)] | Literal["all"]
+DEFAULT_PLANNER = "grid"
 WHOLE_BATCH = "all"
 """The batch size that means all training rows."""
 
@@ -228,11 +229,15 @@ class Protocol(FrozenOptions):
         description="another hyperparameter to tune: a range, as 'adam: eps=1e-8..1e-4', or values, as rho=0.05,0.1; "
         "lr=1e-4..1e-1 sets the range of rates; repeatable",
     )
+    planner: str = Field(
+        DEFAULT_PLANNER,
+        description="how trials are drawn and how long they run: grid, sobol, random, 'halving(3)' or 'optuna(tpe)'",
+    )
     scan_rates: int = Field(
         7,
         ge=1,
-        description="trials of every arm in the first tuning stage, on a quarter of the steps; doubled if an "
-        "optimizer tunes several hyperparameters",
+        description="trials of every arm in the first tuning stage, on a quarter of the steps unless a planner has "
+        "other lengths; doubled if an optimizer tunes several hyperparameters",
     )
     full_rates: int = Field(3, ge=1, description="best trials of the first stage that run at full length")
     sweep: bool = Field(
@@ -361,7 +366,9 @@ STAYS: Mapping[str, bool] = {
         True,
     ),  # metrics, and callbacks that change runs, are compared by what they mean
     **dict.fromkeys(("schedule", "batch_size", "precision"), True),  # arms have their own
-    **dict.fromkeys(("seed", "epochs", "learning_rates", "scan_rates", "full_rates", "equal"), False),
+    **dict.fromkeys(
+        ("seed", "epochs", "learning_rates", "planner", "scan_rates", "full_rates", "equal"), False
+    ),
     **dict.fromkeys(("class_weights", "clip", "accumulate", "max_seconds"), False),
 }
 """Of every option of the protocol: whether the arms of a folder stay beside others where it is another."""

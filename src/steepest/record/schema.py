@@ -139,8 +139,8 @@ class RunKey(Frozen):
         name: how the optimizer is called in this experiment, such as ``adam`` or a baseline's name.
         recipe: the id of the recipe (a hash of model, method, schedule, length and all their values).
         seed: the run seed.
-        phase: ``pilot`` (finds the length), ``scan`` (trials at a quarter of the steps), ``full`` (the best trials at
-            full length), ``final`` (the seeds), ``sweep`` (every rate with every seed), ``default`` (library default,
+        phase: ``pilot`` (finds the length), ``scan`` (trials on a part of the steps), ``full`` (the best trials at full
+            length), ``final`` (the seeds), ``sweep`` (every rate with every seed), ``default`` (library default,
             the seeds), ``constant`` (the winner without a schedule), ``refit`` (the winner on the training rows of all
             test sets).
     """

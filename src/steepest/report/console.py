@@ -16,7 +16,7 @@ from rich.text import Text
 from steepest.record.schema import Record
 from steepest.report import format as fmt
 from steepest.sweep.observer import Observer, Tried
-from steepest.wording import counted
+from steepest.wording import counted, length_text
 
 
 def hanging(text: str, console: Console, indent: int) -> str:
@@ -55,7 +55,7 @@ def where(rate: float, tried: Tried) -> str:
         why = "not extended: only grids around a documented centre are, and only if all optimizers have one"
     elif tried.best != rate:
         more = " further" if tried.further else ""
-        why = f"not extended{more}: {fmt.rate(tried.best)} was best on a quarter of the steps"
+        why = f"not extended{more}: {fmt.rate(tried.best)} was best {length_text(tried.shortest)}"
     else:
         why = f"extended by {counted(tried.further, 'rate')}, the most that any optimizer gets"
     return f", at the edge of {ends} ({why})"

@@ -32,6 +32,7 @@ from steepest.report.view import (
     taken_of,
 )
 from steepest.train.range_test import RangeTest
+from steepest.wording import share_text
 
 Figure = dict[str, Any]
 Axis = Literal["step", "epoch", "seconds", "gradients"]
@@ -447,7 +448,7 @@ def _rate_traces(
     traces: list[Figure] = [
         {
             **common,
-            **points(curve.scan, "full length" if curve.whole else "a quarter of the steps", curve.scan_at),
+            **points(curve.scan, share_text(curve.length), curve.scan_at),
             "mode": mode,
             "line": {"color": colour, "width": 1, "dash": "dot"},
             "marker": hollow,

@@ -29,6 +29,7 @@ from steepest.report import (
     moved,
     rated,
     results,
+    searches,
     studied,
     theme,
     view,
@@ -62,6 +63,7 @@ def render_html(comparison: Comparison) -> str:
         studied.drawn(comparison),
         watched.drawn(comparison),
         moved.drawn(comparison),
+        searches.drawn(comparison),
     )
     drawn: dict[str, figures.Figure] = {name: each for part in parts for name, each in part.items()}
     if comparison.curves:
@@ -133,6 +135,12 @@ def render_html(comparison: Comparison) -> str:
         places=contrasts.places(comparison),
         metric=view.metric_of(comparison, comparison.metric),
         chips=_chips(comparison),
+        shortest=searches.shortest(comparison),
+        parallel_buttons=searches.parallel_buttons(comparison),
+        searched_head=searches.head(comparison),
+        searched_lines=searches.lines(comparison),
+        searched_said=searches.sentences(comparison),
+        searched_caption=searches.caption(comparison) if "best-after" in drawn else "",
         phases=[(name, show.seconds(each)) for name, each in comparison.phases.items() if each > 0],
         runs=comparison.test_sets * max((row.seeds for row in comparison.rows), default=1),
     )

@@ -14,9 +14,11 @@ from steepest.sweep.arms import PlannedArm
 from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
 from steepest.sweep.labels import is_factorial, shown_value
-from steepest.sweep.plan import Setup, taking_part
+from steepest.sweep.plan import taking_part
 from steepest.sweep.planned import History
+from steepest.sweep.planner import planner_of
 from steepest.sweep.rows import by_rows
+from steepest.sweep.setup import Setup
 from steepest.sweep.trials import rates_alone
 from steepest.train.callback import Callback, is_at_batches
 from steepest.wording import counted
@@ -54,14 +56,9 @@ def plan_text(setup: Setup, history: History, together: int = 1) -> str:
     parts: list[str] = []
     scans = Counter(run.arm.id for run in runs if run.phase == "scan")
     if scans:
-        most = max(scans.values())
+        most = max(setup.trial_counts.values())
         tried = counted(most, "rate" if rates_alone([arm.method for arm in tuned]) else "trial")
-        whole = setup.scan_fraction == 1.0
-        parts += (
-            [f"{tried} at full length"]
-            if whole
-            else [f"{tried} at ¼ length", f"best {setup.full_rates} at full length"]
-        )
+        parts += planner_of(setup).described(setup, tried)
     seeds = counted(len(setup.seeds), "seed")
     seeds = f"{counted(max(scans.values()), 'rate')} × {seeds}" if setup.sweep and scans else seeds
     parts.append(seeds if setup.folds == 1 else f"{setup.folds} test sets × {seeds}")

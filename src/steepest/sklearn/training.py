@@ -36,10 +36,12 @@ from steepest.sweep.estimate import EVALUATIONS
 from steepest.sweep.making import Maker, Task, thread_count
 from steepest.sweep.methods import make_method
 from steepest.sweep.observer import Observer
-from steepest.sweep.plan import Setup, chosen_rules, tuning
+from steepest.sweep.plan import chosen_rules, tuning
 from steepest.sweep.planned import PlannedRun, identity
+from steepest.sweep.planner import check_lengths
 from steepest.sweep.rows import choose_tables
 from steepest.sweep.runner import failed_before
+from steepest.sweep.setup import Setup
 from steepest.sweep.stages import Use
 from steepest.train.causes import ended_by
 from steepest.train.compiled import Programs
@@ -173,7 +175,7 @@ class OneRecipe:
         """
         epochs = self.made.experiment.protocol.epochs or default_epochs(self.arm.per_epoch)
         setup = self.settings.setup(RunLength(epochs=epochs, why="given"))
-        setup.check_lengths()
+        check_lengths(setup)
         runs = _Runs(self.data, self.execution, setup)
         chosen, tried = runs.tuned()
         run = _last(setup, setup.arms[0], chosen, self.seed)

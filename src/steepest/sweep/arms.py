@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Mapping, Sequence
@@ -49,10 +50,8 @@ DEFAULT_ARM_OPTIMIZER = "adam"
 """The optimizer of an arm in a list that names none."""
 ALL_ROWS, TRUE_LABELS, PLAIN = "all", "none", "train"
 """The neutral values of ``train_rows``, ``labels`` and ``procedure``."""
-DEFAULT = "default"
-"""A batch size that follows from the data."""
-UNPREPARED = "none"
-"""The value of ``prepare`` without any step."""
+DEFAULT, UNPREPARED = "default", "none"
+"""A batch size that follows from the data, and the value of ``prepare`` without any step."""
 
 
 @dataclass(frozen=True)
@@ -201,7 +200,7 @@ class PlannedArm:
     callbacks: tuple[Callback, ...] = ()
     trained: int = 0
 
-    @property
+    @functools.cached_property
     def id(self) -> str:
         """Twelve hexadecimal digits that change with any factor; the name and the label have no part in it."""
         told = {**self.factors, "code": self.recipe.code, "optimizer code": self.method.code}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from steepest.recipe import Execution
 from steepest.sweep.estimate import fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
-from steepest.sweep.plan import Setup
+from steepest.sweep.setup import Setup
 
 WORTH = 2.0
 """Compiling must save so many times what it takes, where time is not limited."""

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from steepest.sweep.crew import Crew
 from steepest.sweep.deadline import Deadline
 from steepest.sweep.estimate import at_a_time, plan_seconds
-from steepest.sweep.plan import Setup, next_runs, starts
+from steepest.sweep.plan import next_runs, starts
 from steepest.sweep.planned import History, identity
 from steepest.sweep.runner import Runner
+from steepest.sweep.setup import Setup
 from steepest.sweep.together import Together
 from steepest.sweep.told import Told
 

@@ -350,7 +350,7 @@ def whole_spec(rule: MethodSpec[Any]) -> str:
         >>> whole_spec(make_rule("momentum").with_lr(0.1)).startswith("momentum(lr=0.1, momentum=0.9, ")
         True
     """
-    return str(grammar.Spec(rule.called, (), rule.hyper.model_dump()))
+    return rule.whole
 
 
 def _separate(text: Any) -> list[Any]:

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from steepest.sweep.estimate import Cells, plan_seconds
-from steepest.sweep.plan import Setup
 from steepest.sweep.planned import History
+from steepest.sweep.setup import Setup
 
 FEWEST_RUNS = 3
 """After so many runs, the time that they took says how fast the others will be."""

@@ -18,9 +18,9 @@ from steepest.regularizers import without_ends
 from steepest.sweep.arms import PlannedArm, Wanted
 from steepest.sweep.codes import of_regularizers
 from steepest.sweep.contestants import whole_spec
-from steepest.sweep.plan import TUNING_SEED
 from steepest.sweep.planned import PlannedRun
 from steepest.sweep.runner import Runner
+from steepest.sweep.setup import TUNING_SEED
 from steepest.wording import counted
 
 SMALLEST_BATCH, LARGEST_BATCH, ROWS_A_BATCH = 32, 1024, 500
@@ -165,7 +165,7 @@ def equal_lengths(
     ``epochs``: each goes as many times through its training rows. ``steps``: each makes as many steps as the one
     that needs most for these epochs. ``seconds``: each gets the same time, see :func:`equal_seconds`.
     ``gradients``: as many gradient evaluations as ``steps`` are steps; they are counted as they come, see
-    :func:`steepest.sweep.plan.Setup.make`.
+    :func:`steepest.sweep.setup.Setup.make`.
 
     Args:
         arms: what is compared.

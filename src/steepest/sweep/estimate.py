@@ -10,8 +10,9 @@ from steepest.recipe import Execution
 from steepest.record.schema import Phase
 from steepest.sweep.expected import Expected, expected_runs
 from steepest.sweep.machine import with_room
-from steepest.sweep.plan import Setup, chosen_rules, constants, most_seconds, refits, taking_part
+from steepest.sweep.plan import chosen_rules, constants, refits, taking_part
 from steepest.sweep.planned import History
+from steepest.sweep.setup import Setup, most_seconds
 from steepest.sweep.trials import rates_alone, trials
 from steepest.wording import counted
 
@@ -37,7 +38,7 @@ def run_seconds(cells: Cells, run: Expected) -> float:
     """Return how long one run is expected to take: its steps, its evaluations, and the test rows if it reads them."""
     looks, times = EVALUATIONS, cells[run.arm.cell].timings
     steps = run.steps * times.seconds_a_step[run.arm.method.name]
-    most = most_seconds(run.arm, run.phase)
+    most = most_seconds(run.arm, run.length)
     if most is not None and steps > most:
         looks, steps = math.ceil(looks * most / steps), most
     looks += 2 + (3 if run.read_test else 0)

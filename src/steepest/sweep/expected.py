@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from steepest.record.schema import Phase
 from steepest.sweep.arms import PlannedArm
 from steepest.sweep.plan import (
-    TESTED,
-    Setup,
     chosen_rules,
     complete_of,
     defaults,
@@ -20,6 +18,8 @@ from steepest.sweep.plan import (
     tuning,
 )
 from steepest.sweep.planned import History, PlannedRun, identity
+from steepest.sweep.planner import planner_of
+from steepest.sweep.setup import TESTED, Setup
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,14 @@ class Expected:
     Attributes:
         arm, phase, steps: whose it is, its purpose and its steps.
         timed: whether it is the one of its arm whose seconds are shown, so that no other is made at the same time.
+        length: its length in full lengths.
     """
 
     arm: PlannedArm
     phase: Phase
     steps: int
     timed: bool = False
+    length: float = 1.0
 
     @property
     def read_test(self) -> bool:
@@ -53,25 +55,28 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
         seen.update(identity(run) for run in found)
         return found
 
-    full_length = {arm.id: setup.full(arm, arm.rule).expected_steps for arm in setup.stages}
+    full_length = {
+        arm.id: setup.make(arm, arm.rule, "full", setup.tuning_seed).expected_steps for arm in setup.stages
+    }
     reported = len(setup.seeds) * setup.folds
     phases: tuple[Phase, ...] = ("final", "default") if setup.has_references else ("final",)
     chosen = chosen_rules(setup, history)
     for arm in setup.stages:
         found = tuning(setup, arm, history)
-        coming += [Expected(arm, run.key.phase, run.expected_steps) for run in new(found.missing)]
+        coming += [
+            Expected(arm, run.key.phase, run.expected_steps, length=run.length) for run in new(found.missing)
+        ]
         steps = full_length[arm.id]
         if all(each.id in chosen for each in arm.chain):
             runs = [*finals(setup, arm, chosen), *defaults(setup, arm), *sweeps(setup, arm, found, chosen)]
             runs = new(missing_runs(runs, history))
             coming += [Expected(arm, run.key.phase, run.expected_steps, setup.is_timed(run)) for run in runs]
             continue
-        trials = len(found.scan)
-        if arm.tuned and not found.scan:  # it waits for the stage before
-            trials = len(setup.trials(arm).rules)
-            coming += [Expected(arm, "scan", setup.scan(arm, arm.rule).expected_steps)] * trials
-        if arm.tuned and not found.full and setup.scan_fraction < 1.0:
-            coming += [Expected(arm, "full", steps)] * min(setup.full_rates, trials)
+        trials = max(len(found.trials), setup.trial_counts.get(arm.method.key, 0))
+        if arm.tuned:
+            for phase, length in planner_of(setup).to_come(setup, arm, found):
+                run = setup.make(arm, arm.rule, phase, setup.tuning_seed, length=length)
+                coming.append(Expected(arm, phase, run.expected_steps, length=length))
         if setup.sweep and not arm.inner and found.scan:  # one of its rates will be the chosen one
             runs = new(missing_runs([*defaults(setup, arm), *sweeps(setup, arm, found, chosen)], history))
             coming += [Expected(arm, run.key.phase, steps) for run in runs]

@@ -11,11 +11,12 @@ from steepest.record.schema import CurvePoint, Record, RunKey
 
 @dataclass(frozen=True)
 class Tried:
-    """The rates that were tried on a quarter of the steps.
+    """The rates that were tried in the shortest tuning runs.
 
     Attributes:
         lowest, highest: their ends.
         best: the best one there; at full length another one may be better.
+        shortest: the length of these runs, in full lengths.
         further: by how many the grid was extended.
         most: by how many it may be, 0 for rates that are not extended.
     """
@@ -23,6 +24,7 @@ class Tried:
     lowest: float
     highest: float
     best: float
+    shortest: float = 0.25
     further: int = 0
     most: int = 0
 

@@ -25,6 +25,7 @@ class PlannedRun:
         read_test: whether it reads the test rows.
         arm: the arm that it belongs to.
         parent: the run whose weights it starts from, or None.
+        length: its length, in full lengths of its arm.
         serves: further arms that it is a run of: a stage of a procedure can be what another arm ends with.
     """
 
@@ -35,6 +36,7 @@ class PlannedRun:
     arm: PlannedArm
     parent: PlannedRun | None = None
     serves: tuple[PlannedArm, ...] = ()
+    length: float = 1.0
 
     def also(self, other: PlannedRun) -> PlannedRun:
         """Return the run that serves as another one with the same recipe and seed, too."""

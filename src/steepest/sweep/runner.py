@@ -19,8 +19,9 @@ from steepest.sweep.expected import Expected
 from steepest.sweep.making import Maker, Task
 from steepest.sweep.observer import Observer
 from steepest.sweep.paths import path_file
-from steepest.sweep.plan import Setup, starts
+from steepest.sweep.plan import starts
 from steepest.sweep.planned import History, PlannedRun, identity
+from steepest.sweep.setup import Setup
 from steepest.sweep.stages import Use
 from steepest.train.compiled import Programs
 from steepest.train.finished import Finished
@@ -60,7 +61,7 @@ class Runner:
 
     def seconds_of(self, run: PlannedRun, setup: Setup) -> float:
         """Return what a run adds to the time of the comparison."""
-        expected = Expected(run.arm, run.key.phase, run.expected_steps, setup.is_timed(run))
+        expected = Expected(run.arm, run.key.phase, run.expected_steps, setup.is_timed(run), run.length)
         return run_seconds(self.cells, expected)
 
     def make_timed(self, run: PlannedRun, history: History, setup: Setup) -> Record:

@@ -193,10 +193,9 @@ def design(axes: Sequence[Axis], count: int, seed: int) -> list[Point]:
         >>> points[0], len(points), design(axes, 7, seed=0) == points[:7]
         ({'lr': 0.001, 'eps': 1e-08}, 14, True)
     """
-    names = [axis.name for axis in axes]
     if math.prod(axis.size for axis in axes) <= count:
-        values = [axis.grid(int(axis.size), 1, seed) for axis in axes]
-        return [dict(zip(names, each, strict=True)) for each in itertools.product(*values)]
+        return all_points(axes, seed)
+    names = [axis.name for axis in axes]
     places = {name: place for place, name in enumerate(sorted(names))}
     found: list[Point] = [{axis.name: axis.centre for axis in axes}]
     size = 4
@@ -207,6 +206,45 @@ def design(axes: Sequence[Axis], count: int, seed: int) -> list[Point]:
                 found.append(point)
         size += 1
     return found[:count]
+
+
+def all_points(axes: Sequence[Axis], seed: int) -> list[Point]:
+    """Return every combination of the values of axes that have few.
+
+    Example:
+        >>> all_points([Axis.choice("rho", [0.1, 0.2], 0.1), Axis.choice("eps", [1.0], 1.0)], seed=0)
+        [{'rho': 0.1, 'eps': 1.0}, {'rho': 0.2, 'eps': 1.0}]
+    """
+    values = [axis.grid(int(axis.size), 1, seed) for axis in axes]
+    return [dict(zip([axis.name for axis in axes], each, strict=True)) for each in itertools.product(*values)]
+
+
+def random_points(axes: Sequence[Axis], count: int, seed: int) -> list[Point]:
+    """Return distinct points drawn independently and uniformly, of a logarithmic axis in the logarithm.
+
+    Fewer points are the first ones of more; all of them are returned where there are no more than ``count``.
+
+    Args:
+        axes: what is tuned.
+        count: number of points.
+        seed: of the experiment.
+
+    Example:
+        >>> axes = [Axis.range("lr", Range(1e-4, 1e-2), 1e-3)]
+        >>> points = random_points(axes, 5, seed=0)
+        >>> random_points(axes, 3, seed=0) == points[:3], all(1e-4 <= point["lr"] <= 1e-2 for point in points)
+        (True, True)
+    """
+    if math.prod(axis.size for axis in axes) <= count:
+        return all_points(axes, seed)
+    draw = stream(seed, "tuning", 1)
+    found: list[Point] = []
+    while len(found) < count:
+        shares = draw.random(len(axes))
+        point = {axis.name: axis.at(float(share)) for axis, share in zip(axes, shares, strict=True)}
+        if point not in found:
+            found.append(point)
+    return found
 
 
 @functools.lru_cache(maxsize=64)

@@ -18,9 +18,10 @@ from steepest.sweep.crew import Crew, Reply
 from steepest.sweep.deadline import Deadline
 from steepest.sweep.estimate import SHARED, plan_seconds
 from steepest.sweep.making import Task
-from steepest.sweep.plan import Setup, next_runs, starts
+from steepest.sweep.plan import next_runs, starts
 from steepest.sweep.planned import PlannedRun, identity
 from steepest.sweep.runner import Runner, failed_before
+from steepest.sweep.setup import Setup
 from steepest.sweep.told import Told
 from steepest.sweep.transfer import NotSendableError
 from steepest.train.callback import see_all_runs

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from steepest.sweep.arms import PlannedArm
 from steepest.sweep.observer import Observer, Tried
-from steepest.sweep.plan import Setup, Tuning, tuning
+from steepest.sweep.plan import tuning
 from steepest.sweep.planned import History, PlannedRun, identity
+from steepest.sweep.planner import Tuning
+from steepest.sweep.setup import Setup
+from steepest.wording import length_text
 
 DOING = {
-    "scan": "rates on a quarter of the steps",
     "full": "best rates at full length",
     "final": "seeds",
     "refit": "on all rows, for the saved model",
@@ -19,6 +20,13 @@ DOING = {
     "constant": "without a schedule",
     "pilot": "pilot",
 }
+
+
+def doing(run: PlannedRun) -> str:
+    """Return what a run is for, in words."""
+    if run.key.phase != "scan":
+        return DOING[run.key.phase]
+    return f"{'rates and strengths' if run.arm.method.strengths else 'rates'} {length_text(run.length)}"
 
 
 @dataclass
@@ -37,8 +45,7 @@ class Told:
 
     def begins(self, run: PlannedRun) -> None:
         """Tell that runs of a kind begin."""
-        whole = run.key.phase == "scan" and self.setup.scan_fraction == 1.0
-        title = f"{run.key.name}: {'rates and strengths at full length' if whole else DOING[run.key.phase]}"
+        title = f"{run.key.name}: {doing(run)}"
         if title not in self._begun:
             self._begun.add(title)
             self.observer.stage(title)
@@ -51,18 +58,20 @@ class Told:
             found = tuning(self.setup, arm, history)
             if found.chosen is not None and found.scan:
                 self._tuned.add(arm.id)
-                trials = len({identity(run) for run in (*found.scan, *found.full)})
+                trials = len({identity(run) for run in found.runs})
                 rate, beside = float(found.chosen.hyper.lr), arm.method.beside_rate(found.chosen)
-                self.observer.tuned(arm.title, rate, tried(self.setup, arm, found), trials, beside)
+                self.observer.tuned(arm.title, rate, tried(found), trials, beside)
 
 
-def tried(setup: Setup, arm: PlannedArm, found: Tuning) -> Tried:
-    """Return which rates an arm whose tuning is complete was tried with on a quarter of the steps."""
-    first = setup.trials(arm)
+def tried(found: Tuning) -> Tried:
+    """Return which rates an arm whose tuning is complete was tried with in its shortest runs."""
+    leader = found.leader or found.chosen
+    assert leader is not None
     return Tried(
         lowest=found.rates[0],
         highest=found.rates[-1],
-        best=float(found.full[0].rule.hyper.lr),
-        further=len(found.scan) - len(first.rules),
-        most=first.extra,
+        best=float(leader.hyper.lr),
+        shortest=found.scan[0].length,
+        further=found.further,
+        most=found.allowance,
     )

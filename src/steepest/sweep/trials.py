@@ -109,6 +109,7 @@ def first_scan(
     grid: Sequence[float] | None,
     scan_rates: int,
     seed: int,
+    count: int,
 ) -> Scan:
     """Return the first scan of one optimizer.
 
@@ -120,11 +121,11 @@ def first_scan(
         grid: the rates that are given for everyone, or None for the rule's own.
         scan_rates: trials of everyone, or half of them where an optimizer has several axes.
         seed: of the experiment.
+        count: its number of trials, see :func:`trials`.
     """
     axes = axes_of(who, grid, scan_rates)
-    count = trials(everyone, grid, scan_rates)[who.key]
     points, finer = (count // SEVERAL, SEVERAL) if count == SEVERAL * scan_rates else (count, 1)
-    single = {} if who.fixed_rate or not grid or len(set(grid)) > 1 else {"lr": grid[0]}
+    single = fixed_values(who, grid)
     if len(axes) == 1 and _around_centre(who, grid):
         rules = [who.at({"lr": rate}) for rate in rate_grid(who.rule.centre, points, finer)]
         alike = all(_around_centre(each, grid) and rates_alone([each]) for each in everyone if each.tuned)
@@ -134,6 +135,11 @@ def first_scan(
     else:
         tried = design(axes, count, seed)
     return Scan(tuple(who.at({**single, **point}) for point in tried))
+
+
+def fixed_values(who: Contestant, grid: Sequence[float] | None) -> dict[str, float]:
+    """Return the rate of an optimizer where a single one is given for everyone; nothing else is a value of its own."""
+    return {} if who.fixed_rate or not grid or len(set(grid)) > 1 else {"lr": grid[0]}
 
 
 def _around_centre(who: Contestant, grid: Sequence[float] | None) -> bool:

@@ -16,11 +16,12 @@ from steepest.recipe import CALLABLE, SHARED_FACTORS, Experiment, ModelOptions, 
 from steepest.regularizers import read_regularizers
 from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
+from steepest.sweep.planner import make_planner
 from steepest.sweep.trials import trials
 
 WITH_OPTIONS = "embedding-mlp"
 """The model that takes the options of the model section."""
-_RATES = ("scan_rates", "full_rates", "learning_rates")
+_RATES = ("scan_rates", "full_rates", "learning_rates", "planner")
 
 
 def check_used(
@@ -201,8 +202,16 @@ def _check_tuning(given: Collection[str], who: Sequence[Contestant], protocol: P
             f"{flag_of('scan_rates')} has no effect: --learning-rates lists the rates",
             hint="leave one of the two out.",
         )
+    planner, tuned = make_planner(protocol.planner), any(each.tuned for each in who)
+    if "full_rates" in named and tuned and not planner.takes_finalists:
+        raise OptionError(
+            f"{flag_of('full_rates')} has no effect: the planner {str(planner)!r} says itself how many trials run at "
+            "full length",
+            hint="leave one of the two out.",
+        )
     used = {
-        "full_rates": any(each.tuned for each in who),
+        "full_rates": tuned,
+        "planner": tuned,
         "scan_rates": _trials_depend(who, protocol.scan_rates),
         "learning_rates": any(_takes_rates(each) for each in who),
     }

@@ -117,6 +117,39 @@
     window.setTimeout(() => { button.textContent = "copy"; }, 1600);
   }));
 
+  // A title of a sortable table sorts by its column; a second click turns the order round.
+  each("table.sortable", (table) => each("thead th", (title, column) => {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.append(...title.childNodes);
+    title.append(button);
+    button.addEventListener("click", () => {
+      const up = title.getAttribute("aria-sort") !== "ascending";
+      each("thead th", (other) => other.removeAttribute("aria-sort"), table);
+      title.setAttribute("aria-sort", up ? "ascending" : "descending");
+      const body = table.tBodies[0];
+      const key = (row) => {
+        const { value } = row.cells[column].dataset;
+        return value === undefined ? row.cells[column].textContent : value === "" ? NaN : Number(value);
+      };
+      const rows = [...body.rows].map((row) => [key(row), row]);
+      rows.sort(([one], [other]) => {
+        if (typeof one === "string") return (up ? 1 : -1) * one.localeCompare(other);
+        if (Number.isNaN(one) || Number.isNaN(other)) return Number.isNaN(one) - Number.isNaN(other);
+        return (up ? 1 : -1) * (one - other);
+      });
+      body.append(...rows.map(([, row]) => row));
+    });
+  }, table));
+
+  each("[data-filters]", (field) => field.addEventListener("input", () => {
+    const words = field.value.toLowerCase().split(/[\s,]+/).filter(Boolean);
+    each("tbody tr", (row) => {
+      const text = row.textContent.toLowerCase();
+      row.hidden = words.length > 0 && !words.some((word) => text.includes(word));
+    }, document.getElementById(field.dataset.filters));
+  }));
+
   const chosen = remembered();
   if (chosen === "light" || chosen === "dark") root.dataset.theme = chosen;
   document.getElementById("theme").addEventListener("click", () => {
