@@ -87,7 +87,8 @@ def _base_folder(model: TrainedModel) -> str:
 
 def _without(model: TrainedModel, folder: Path) -> ModelError:
     try:
-        known = load_comparison(Folder.of_model(folder)).arms
+        whole = (folder / "experiment.toml").is_file()
+        known = load_comparison(Folder(folder) if whole else Folder.of_model(folder)).arms
         arms = [each for each in known if structural_text(each.factors.get("finetune", ""))]
     except (FolderError, OptionError):
         arms = []
