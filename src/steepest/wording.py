@@ -43,6 +43,22 @@ def significant(value: float, digits: int) -> str:
     return f"{float(f'{value:.{digits}g}'):,.15g}"
 
 
+def memory_text(value: int | None) -> str:
+    """Return a number of bytes.
+
+    Example:
+        >>> [memory_text(each) for each in (999, 48_200_000, 1_540_000_000, None)]
+        ['1 kB', '48 MB', '1.5 GB', '–']
+    """
+    if value is None:
+        return "–"
+    for unit, size in (("GB", 1e9), ("MB", 1e6)):
+        if value >= 0.9995 * size:
+            scaled = value / size
+            return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:,.0f} {unit}"
+    return f"{value / 1e3:.0f} kB"
+
+
 def first_few(names: Sequence[str], most: int = 6) -> str:
     """Return names with commas, and how many more there are.
 

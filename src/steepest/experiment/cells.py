@@ -11,6 +11,7 @@ from torch import nn
 from steepest.data.dataset import Shape
 from steepest.experiment.data import Datasets
 from steepest.finetuning import read_finetuning
+from steepest.finetuning.quantised import numbers_in
 from steepest.models import build_model, count_parameters
 from steepest.recipe import BEARINGS, Execution, Recipe, stable_hash
 from steepest.sweep.arms import PlannedArm
@@ -46,7 +47,7 @@ class TimedCell:
         methods: the optimizers of its arms, each once.
         of: what its execution plan belongs to.
         parameters: trainable numbers of its model; ``fixed``, those that are not trained.
-        finetune: which part of it is trained, as in a recipe.
+        said: what else is to be said of how it is fine-tuned.
     """
 
     arm: PlannedArm
@@ -54,7 +55,7 @@ class TimedCell:
     of: Mapping[str, str]
     parameters: int
     fixed: int = 0
-    finetune: str = ""
+    said: str = ""
 
     @property
     def parameters_text(self) -> str:
@@ -68,9 +69,8 @@ class TimedCell:
         if not self.fixed:
             return whole
         share = 100 * self.parameters / (self.parameters + self.fixed)
-        said = read_finetuning(self.finetune).said
         trained = f"{whole}, {self.parameters:,} of them trained ({share:.2g} %)"
-        return f"{trained}, {said}" if said else trained
+        return f"{trained}, {self.said}" if self.said else trained
 
 
 def stages_apart(arm: PlannedArm, datasets: Datasets) -> list[tuple[PlannedArm, nn.Module]]:
@@ -89,8 +89,9 @@ def with_arm(cell: TimedCell | None, arm: PlannedArm, net: nn.Module) -> TimedCe
     """Return a cell with the optimizer of one more arm."""
     if cell is None:
         trained = count_parameters(net)
-        fixed = sum(each.numel() for each in net.parameters()) - trained
-        cell = TimedCell(arm, (), measured_for(net, arm.recipe), trained, fixed, arm.recipe.finetune)
+        fixed = sum(map(numbers_in, net.parameters())) - trained
+        said = read_finetuning(arm.recipe.finetune).said_of(net)
+        cell = TimedCell(arm, (), measured_for(net, arm.recipe), trained, fixed, said)
     if arm.method.name in [each.name for each in cell.methods]:
         return cell
     code = {f"code of {arm.method.name}": arm.method.code} if arm.method.code else {}

@@ -47,7 +47,10 @@ def texts_of(
     for arm in evidence.setup.arms:
         net, run = networks.get(arm.title), best_run(evidence, arm, 0)
         if net is not None and run is not None:
-            first = first_model(arm.model or arm.recipe.model, dataset.shape, run.key.seed, arm.recipe.draw)
+            recipe = arm.recipe
+            first = first_model(
+                arm.model or recipe.model, dataset.shape, run.key.seed, recipe.draw, recipe.finetune
+            )
             before, after = (
                 shown(go_on(each, pipeline, prompt, tokens=TOKENS).text) for each in (first, net)
             )

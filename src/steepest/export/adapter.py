@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from steepest.components import grammar
@@ -38,7 +39,7 @@ def as_adapter(model: TrainedModel, folder: Path, arm: str | None = None) -> Fil
     named = model.about.trained.get("factors", {}).get("model", model.about.model)
     renamed = llama_name if base and isinstance(model.net, Transformer) else None
     files = dict(way.adapter(model.net, base or str(named), renamed))
-    opens = _of_library(base) if base else _of_steepest(folder, arm)
+    opens = _of_library(base, way.opened_with) if base else _of_steepest(folder, arm)
     text = [
         f"# The adapter {way} of {base or named}",
         "",
@@ -53,12 +54,15 @@ def as_adapter(model: TrainedModel, folder: Path, arm: str | None = None) -> Fil
     return {"README.md": "\n".join(text) + "\n", **files}
 
 
-def _of_library(base: str) -> list[str]:
+def _of_library(base: str, opened_with: Sequence[str]) -> list[str]:
+    more = f", {opened_with[-1]}" if opened_with else ""
     return [
         "from peft import PeftModel",
         "from transformers import AutoModelForCausalLM",
+        *opened_with[:1],
         "",
-        f"base = AutoModelForCausalLM.from_pretrained({base!r})",
+        *opened_with[1:-1],
+        f"base = AutoModelForCausalLM.from_pretrained({base!r}{more})",
         'model = PeftModel.from_pretrained(base, ".")  # this folder',
     ]
 

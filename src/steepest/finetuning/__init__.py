@@ -41,6 +41,8 @@ class FineTuning(Component):
         structural: whether it changes the model.
         true_gradient: whether gradients with respect to its parameters are those of the loss; False where the way's
             paper leaves a part out, so that there is no curvature to speak of.
+        opened_with: lines of Python, an import and what it is for, and an argument made of it, with which the library
+            transformers opens a base that is not loaded as it is; empty for any other.
 
     Example:
         >>> model = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1))
@@ -50,6 +52,7 @@ class FineTuning(Component):
 
     structural: ClassVar[bool] = False
     true_gradient: ClassVar[bool] = True
+    opened_with: ClassVar[tuple[str, ...]] = ()
 
     def adapt(self, model: nn.Module) -> nn.Module:
         """Change a model, which may be altered in place, and return it; as it is, unless the way is structural.
@@ -95,6 +98,11 @@ class FineTuning(Component):
     def said(self) -> str:
         """What is to be said of it besides how much it trains, such as a number that is held; or nothing."""
         return ""
+
+    def said_of(self, model: nn.Module) -> str:
+        """Return what is to be said of a model that is fine-tuned in this way; by default what is said of any."""
+        del model
+        return self.said
 
 
 def read_finetuning(text: str) -> FineTuning:

@@ -151,11 +151,11 @@ class LowRank(FineTuning):
             with quiet("peft"), torch.no_grad():
                 layer.double().merge()
             layer.to(kind)
-        return _unwrapped(found)
+        return unwrapped(found)
 
     def base(self, model: nn.Module) -> nn.Module:
         """Return a copy whose layers are those without adapters."""
-        return _unwrapped(copy.deepcopy(model))
+        return unwrapped(copy.deepcopy(model))
 
     def adapter(
         self, model: nn.Module, base: str, renamed: Callable[[str], str] | None = None
@@ -192,7 +192,7 @@ def adapted_layers(model: nn.Module) -> Iterator[tuple[str, Any]]:
             yield name, each
 
 
-def _unwrapped(model: nn.Module) -> nn.Module:
+def unwrapped(model: nn.Module) -> nn.Module:
     """Put the layers inside adapters in their place."""
     for name, layer in [*adapted_layers(model)]:
         model.set_submodule(name, layer.get_base_layer())

@@ -23,7 +23,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy.special import ndtri
 from torch import Tensor
 
 from steepest.errors import ModelError
@@ -160,6 +159,8 @@ def quantile_values() -> Tensor:
         >>> quantile_values()[[0, 1, 7, 15]].tolist()
         [-1.0, -0.6961928..., 0.0, 1.0]
     """
+    from scipy.special import ndtri  # slow to import, and only this needs it
+
     left_out = (1 / 32 + 1 / 30) / 2
     below, above = (ndtri(np.linspace(1 - left_out, 0.5, steps + 1)[:-1]) for steps in (7, 8))
     found = np.sort(np.concatenate([-below, [0.0], above]))

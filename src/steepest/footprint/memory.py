@@ -20,12 +20,11 @@ from steepest.footprint import TAKEN
 from steepest.footprint.measured import Footprint, footprint
 from steepest.models import ModelBuilder
 from steepest.recipe import CLEARER_NAMES, Execution
-from steepest.report import format as fmt
 from steepest.sweep import machine
 from steepest.sweep.bench import Bench
 from steepest.sweep.observer import Observer
 from steepest.sweep.rows import by_rows, choose_tables
-from steepest.wording import plain_text
+from steepest.wording import memory_text, plain_text
 
 UNITS = {
     "": 1,
@@ -96,7 +95,7 @@ class StepMemory:
         batch = f" with {first.batch_size:,} rows" if len(sizes) == 1 else ""
         rows = ", ".join(dict.fromkeys(name for each in self.footprints for name in each.by_rows))
         yield Text(
-            f"An eager step{batch} on {self.device}; there are {fmt.memory(first.limit)} for everything above. "
+            f"An eager step{batch} on {self.device}; there are {memory_text(first.limit)} for everything above. "
             + (f"Updated by rows: {rows}. " if rows else "")
             + "Counted are tensors, not the libraries and what an operation needs inside.",
             style="dim",
@@ -179,7 +178,7 @@ def _tables(bench: Bench, rule: Any, rows: Literal["auto", "on", "off"]) -> tupl
 
 
 def _bytes(size: int) -> str:
-    return fmt.memory(size) if size >= 1000 else f"{size} B"
+    return memory_text(size) if size >= 1000 else f"{size} B"
 
 
 def _most(each: Footprint) -> str:

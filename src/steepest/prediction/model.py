@@ -33,6 +33,7 @@ from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.outputs import outputs_on, predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.finetuning import finetuned, merged, read_finetuning, structural_text
+from steepest.finetuning.quantised import numbers_in
 from steepest.models import ModelBuilder, build_model
 from steepest.objectives.target import target_of_shape
 from steepest.prediction.about import BASELINE, About, again, builder, damaged, read_about
@@ -418,7 +419,7 @@ class TrainedModel:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise cannot_write(folder, error) from None
-        about = self.about.stored(sum(each.numel() for each in self.net.parameters()))
+        about = self.about.stored(sum(map(numbers_in, self.net.parameters())))
         self.pipeline.save(folder / "pipeline.json")
         write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
         if self.seen is not None:

@@ -382,22 +382,6 @@ def seconds(value: float) -> str:
     return f"{round(value / 3600):,} h"
 
 
-def memory(value: int | None) -> str:
-    """Return a number of bytes.
-
-    Example:
-        >>> [memory(each) for each in (999, 48_200_000, 1_540_000_000, None)]
-        ['1 kB', '48 MB', '1.5 GB', '–']
-    """
-    if value is None:
-        return MISSING
-    for unit, size in (("GB", 1e9), ("MB", 1e6)):
-        if value >= 0.9995 * size:
-            scaled = value / size
-            return f"{scaled:.1f} {unit}" if scaled < 9.95 else f"{scaled:,.0f} {unit}"
-    return f"{value / 1e3:.0f} kB"
-
-
 def count(value: float) -> str:
     """Return a number of rows with its thousands separated; of weighted rows with one decimal place.
 

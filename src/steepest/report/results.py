@@ -18,6 +18,7 @@ from steepest.report.sentences import notes
 from steepest.report.theme import styles
 from steepest.report.view import UNBROKEN, deciding_first, finite, metric_of
 from steepest.report.words import capital, cell_text
+from steepest.wording import memory_text
 
 
 @dataclass(frozen=True)
@@ -179,7 +180,7 @@ def _further(comparison: Comparison, metrics: Sequence[Metric], names: ArmNames)
         )
     if any(row.peak_memory is not None for row in comparison.rows):
         head.append("peak memory")
-        columns.append(lambda row: Cell(show.memory(row.peak_memory)))
+        columns.append(lambda row: Cell(memory_text(row.peak_memory)))
     if several_gradients(comparison):
         head += GRADIENTS
         columns += [

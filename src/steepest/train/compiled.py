@@ -309,6 +309,8 @@ def refuse(rule: Rule[Any], problem: SupervisedProblem) -> None:
         raise NotTraceableError(f"{rule} couples all parameters", hint="it runs eagerly.")
     if len(trained) != len({each.untyped_storage().data_ptr() for each in trained}):
         raise NotTraceableError("parameters of the model share memory", hint="it runs eagerly.")
+    if any(not each.is_floating_point() for each in model.parameters()):
+        raise NotTraceableError("layers of the model are quantised", hint="it runs eagerly.")
 
 
 def fingerprint(model: nn.Module) -> str:

@@ -1,0 +1,114 @@
+"""Low-rank adapters beside linear layers in 4 bits."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import nn
+
+from steepest.errors import OptionError
+from steepest.finetuning.adapters import ADAPTER, LowRank, adapted_layers, unwrapped
+from steepest.finetuning.quantised import bytes_of_base, dequantised, quantise_layers, quantised_layers
+from steepest.finetuning.targets import ALL_LINEAR, target_names
+from steepest.wording import memory_text
+
+COMPONENTS = {"qlora": {"object": "Qlora", "what": "low-rank adapters of a base in 4 bits (QLoRA)"}}
+
+
+class Qlora(LowRank):
+    r"""Train low-rank adapters beside layers whose own weights have 4 bits each, which stay.
+
+    .. math:: W x \;\to\; Q(W)\, x + \frac{\alpha}{r} B A x
+
+    ``Q`` puts the weights of all linear layers but the output layer, also of those without an adapter, in NormalFloat4:
+    the nearest of 16 quantiles of a normal distribution, scaled by the largest of each block of 64 weights; scales have
+    8 bits themselves (double quantisation). A weight takes 4.127 bits. The run begins with the outputs of this
+    quantised base, which are not those of the base. Layers, ranks, scale and library as for ``lora``; the library
+    bitsandbytes computes with the weights (``pip install '.[language]'``), on CPUs and CUDA devices. Layers with an odd
+    number of inputs, embeddings, norms and biases keep 32 bits.
+
+    Source: Dettmers, Pagnoni, Holtzman & Zettlemoyer, QLoRA: Efficient Finetuning of Quantized LLMs, NeurIPS 2023; its
+    products are those of bfloat16 (``compute=bf16``).
+    """
+
+    name = "qlora"
+    by_name = ("dropout", "targets", "compute")
+    bibtex = """
+@inproceedings{dettmers2023qlora,
+  author = {Dettmers, Tim and Pagnoni, Artidoro and Holtzman, Ari and Zettlemoyer, Luke},
+  title = {{QLoRA}: Efficient Finetuning of Quantized {LLM}s},
+  booktitle = {Advances in Neural Information Processing Systems},
+  year = {2023},
+}
+"""
+
+    opened_with = (
+        "from transformers import BitsAndBytesConfig",
+        "bits = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type='nf4', bnb_4bit_use_double_quant=True)",
+        "quantization_config=bits",
+    )
+
+    compute: Literal["float32", "bf16"] = Field(
+        default="float32",
+        description="numbers in which inputs are multiplied by the dequantised weights: float32 or bf16",
+    )
+
+    def adapt(self, model: nn.Module) -> nn.Module:
+        """Quantise the layers of a model, in place, and put adapters beside those that are targets.
+
+        Raises:
+            OptionError: a target matches nothing, or what cannot be adapted, or no layer can be quantised.
+            MissingExtraError: PEFT or bitsandbytes is not installed.
+        """
+        target_names(
+            model, self.targets, str(self)
+        )  # what is wrong with them is said before anything is changed
+        names = target_names(model, ALL_LINEAR, str(self))
+        plain = [name for name in names if isinstance(model.get_submodule(name), nn.Linear)]
+        quantise_layers(model, plain, self.compute)
+        if not [*quantised_layers(model)]:
+            raise OptionError(
+                f"--finetune {str(self)!r}: no layer of the model can be put in 4 bits: {', '.join(names)}",
+                hint="train adapters of the model as it is: --finetune lora.",
+            )
+        known: dict[str, Any] = vars(model)
+        known["is_loaded_in_4bit"] = True  # what PEFT asks for, to use its own layers for such a base
+        try:
+            return super().adapt(model)
+        finally:
+            del known["is_loaded_in_4bit"]
+
+    @property
+    def said(self) -> str:
+        """The base, and the scale, which is held."""
+        return f"base in NF4, computed in {self.compute}; {super().said}"
+
+    def said_of(self, model: nn.Module) -> str:
+        """Return what the base takes, with what is said of any."""
+        own, wide = bytes_of_base(model)
+        return f"{self.said}; base of {memory_text(own)} instead of {memory_text(wide)} in 32 bits"
+
+    def merged(self, model: nn.Module) -> nn.Module:
+        """Return a copy in 32 bits: dequantised weights with the adapters' product added."""
+        found = _wide(model)
+        for _, layer in adapted_layers(found):
+            base = layer.get_base_layer()
+            with torch.no_grad():
+                base.weight += layer.double().get_delta_weight(ADAPTER)
+            layer.float()
+        return unwrapped(found)
+
+    def base(self, model: nn.Module) -> nn.Module:
+        """Return a copy of the quantised base in 32 bits, whose weights are the dequantised ones."""
+        return unwrapped(_wide(model))
+
+
+def _wide(model: nn.Module) -> nn.Module:
+    """Return a copy with layers of 32 bits in the place of quantised ones."""
+    found = copy.deepcopy(model)
+    for name, layer in [*quantised_layers(found)]:
+        found.set_submodule(name, dequantised(layer))
+    return found
