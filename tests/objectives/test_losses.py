@@ -57,6 +57,19 @@ def test_every_loss_has_a_case():
     assert {text.partition("(")[0] for text in SLOW} == set(registry.names())
 
 
+@pytest.mark.parametrize("text", SLOW)
+def test_made_up_inputs_are_what_a_loss_takes(text):
+    """A loss for each row, with a gradient, and the same numbers every time."""
+    objective = read_objective(text)
+    outputs, target = objective.made_up(stream(0, "data"))
+    losses = objective.losses(outputs.requires_grad_(), target)
+    assert tuple(losses.shape) == (len(outputs),)
+    [gradient] = torch.autograd.grad(losses.sum(), outputs)
+    assert bool(gradient.isfinite().all())
+    assert bool(gradient.any())
+    assert torch.equal(objective.made_up(stream(0, "data"))[0], outputs)
+
+
 def test_weights_of_classes_divide_by_their_sum():
     outputs, target = _rows(3)
     weights = np.array([1.0, 2.0, 0.5])

@@ -12,7 +12,7 @@ import pytest
 
 from steepest import rng
 from steepest.record.store import Folder
-from steepest.report.text import COSTS
+from steepest.report.text import COSTS, PACE
 from tests.robust.conftest import Nursery, Whole
 
 KILLED = -9
@@ -31,7 +31,7 @@ MEASURED = {"seconds", "clocks", *COSTS}
 def results(out: Path) -> list[dict[str, str]]:
     with (out / "results.csv").open() as file:
         rows = list(csv.DictReader(file))
-    return [{name: value for name, value in row.items() if name not in COSTS} for row in rows]
+    return [{name: value for name, value in row.items() if name not in (PACE, *COSTS)} for row in rows]
 
 
 def without_seconds(value: Any) -> Any:

@@ -141,6 +141,22 @@ def test_a_comparison_of_texts_is_judged_by_its_tokens(done):
     assert rows["loss_per_token"].dtype == pl.Float64
 
 
+def test_a_run_of_a_text_has_its_tokens_and_their_pace(done):
+    """All steps of two epochs score every training token twice."""
+    records = [each for each in Folder(done).records() if each.key.phase == "final"]
+    source = st.open_source(done.parent / "texts", reader="text", block=16)
+    tokens = source.make(0)[0].provenance["tokens"]["train"]
+    assert {each.tokens for each in records} == {2.0 * tokens}
+    for row in load_comparison(Folder(done)).rows:
+        assert (row.tokens_a_second is None) is (
+            row.kind == "baseline" or row.train_seconds != row.train_seconds
+        )
+        assert row.tokens_a_second is None or row.tokens_a_second > 0
+    head = (done / "results.csv").read_text().splitlines()[0]
+    assert "tokens_a_second" in head
+    assert "training tokens a second" in (done / "report.html").read_text(encoding="utf-8")
+
+
 def test_another_text_is_measured_before_the_first_stage_of_a_procedure(done, tmp_path):
     command = [
         "compare",

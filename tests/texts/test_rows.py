@@ -14,7 +14,8 @@ from steepest.data.texts.blocks import blocks_of
 from steepest.data.texts.described import about_replaced
 from steepest.data.texts.tokenizer import Bytes
 from steepest.data.texts.vocabulary import IGNORE
-from steepest.errors import DataError
+from steepest.errors import DataError, OptionError
+from steepest.evaluate.judging import judge
 from steepest.evaluate.metrics import evaluate, metric_names, values_by_row
 from steepest.evaluate.outputs import outputs_on, predict
 from steepest.generating.generate import go_on
@@ -82,6 +83,28 @@ def test_metrics_are_those_of_a_plain_loop(layout):
     by_row = values_by_row(kept, data.test.target, target, [*found], data.test.weights)
     for name, value in found.items():
         assert float(by_row[name].mean()) == pytest.approx(value)
+
+
+def test_a_text_without_words_has_no_perplexity_by_word():
+    """Neither infinity nor an overflow; what decides by it is refused."""
+    data, _ = open_source([" ".join(["abc" * 3_000, *"de"])], reader="text", block=16).make(0)
+    target = target_of(data)
+    kept = outputs_on(build_model("transformer(width=8, layers=1, heads=2)", data.shape), data.train, target)
+    names = metric_names("language")
+    found = evaluate(kept, data.train.target, target, names, data.train.weights)
+    assert math.isnan(found.pop("word_perplexity"))
+    assert all(map(math.isfinite, found.values()))
+    by_row = values_by_row(kept, data.train.target, target, names, data.train.weights)
+    assert bool(by_row["word_perplexity"].isnan().all())
+    none = kept.clone()
+    none[:, 3] = 0.0
+    assert math.isnan(evaluate(none, data.train.target, target, names, data.train.weights)["word_perplexity"])
+    with pytest.raises(
+        OptionError, match="says nothing of the validation text: 1 word begins in its 902 tokens"
+    ):
+        judge(data, "word-perplexity")
+    plain, _ = opened().make(0)
+    assert judge(plain, "word-perplexity").metric.name == "word_perplexity"
 
 
 def test_values_by_row_are_the_derivatives_by_weight():

@@ -30,7 +30,6 @@ from steepest.models import build_model
 from steepest.models import registry as models
 from steepest.objectives import Objective, make_objective, read_objective
 from steepest.objectives import registry as losses
-from steepest.objectives.losses.next_token import NextToken
 from steepest.objectives.target import target_of_shape
 from steepest.prediction.sameness import made_up_rows
 from steepest.rng import stream, torch_stream
@@ -393,7 +392,7 @@ def _built_in(spec: grammar.Spec, text: str) -> CheckedFunction:
     name = spec.name.lower().replace("_", "-")
     if name in losses.entries:
         objective = read_objective(text)
-        outputs, target = _loss_inputs(objective)
+        outputs, target = objective.made_up(stream(0, "data"))
         return _tried(text, "loss", objective.loss, None, {"outputs": outputs, "target": target}, "made up")
     if name not in models.entries:
         raise unknown_name("model or loss", spec.name, [*models.entries, *losses.entries])
@@ -433,17 +432,6 @@ class WithLoss(nn.Module):
             target = target.repeat_interleave(outputs.shape[1], 0)
             outputs = outputs.flatten(0, 1)
         return self.objective.loss(outputs, target)
-
-
-def _loss_inputs(objective: Objective) -> tuple[Tensor, Tensor]:
-    with torch_stream(0, "data"):
-        shape = {"classification": (4, 3), "regression": (4, 1)}.get(objective.serves, (4, 6))
-        outputs = torch.randn(shape, dtype=torch.float64)
-        if isinstance(objective, NextToken):  # logits at each place of a row, and codes of pieces
-            return torch.randn((2, 4, 5), dtype=torch.float64), torch.randint(5, (2, 4))
-        if shape[1] == 3:
-            return outputs, torch.randint(3, (4,))
-        return outputs, torch.randn((4,) if shape[1] == 1 else shape, dtype=torch.float64)
 
 
 def _shape_for(name: str) -> Shape:

@@ -30,6 +30,7 @@ from steepest.compare.searched import plain_values
 from steepest.compare.watching import ArmWatched, Spread, Watching, calibrated_arm, watched_arm
 from steepest.data.dataset import Dataset
 from steepest.evaluate.metrics import metric_info
+from steepest.objectives.target import target_of
 from steepest.recipe import SUBJECTS, Timings
 from steepest.record.arms import ArmEntry
 from steepest.record.schema import BaselineRecord, Record
@@ -115,6 +116,15 @@ def arm_row(evidence: Evidence, arm: PlannedArm, kind: Kind, times: Timings) -> 
         gradients=a_run(lambda each: each.gradients),
         products=a_run(lambda each: each.products),
         forwards=a_run(lambda each: each.forwards),
+        tokens_a_second=_known(
+            _mean(
+                [
+                    each.tokens / each.clocks.train
+                    for each in records
+                    if not each.shared and each.tokens and each.clocks.train > 0
+                ]
+            )
+        ),
         gradients_a_product=times.gradients_a_product.get(arm.method.name),
         gradients_a_forward=times.gradients_a_forward.get(arm.method.name),
         settings=", ".join([*_settings(evidence, arm), whole_spec(rule), _schedule(arm, kind)]),
@@ -303,6 +313,8 @@ def watching(evidence: Evidence, asked: Sequence[str], dataset: Dataset) -> Watc
     ]
     if not any(calibrated):
         why = f"{dataset.target} has no classes, so there are no probabilities"
+        if target_of(dataset).condensed:
+            why = f"of {target_of(dataset).called} only the probability of the true one is kept"
         if dataset.shape.classes:
             why = "the runs were made by an earlier version" if evidence.held_out else "nothing was held out"
         absent.append(f"Calibration is not measured: {why}.")

@@ -62,6 +62,8 @@ class Row(Frozen):
             gradient ⅓; None for a baseline and in folders of earlier versions.
         products: mean products of a curvature matrix with a vector; None as above.
         forwards: mean forward passes without a gradient; None as above.
+        tokens_a_second: of a text, the mean scored tokens for a second of training, of the runs that were made while no
+            other was; None where none was, of other data, and in folders of earlier versions.
         gradients_a_product: the seconds of a product as a multiple of a gradient's, measured in this comparison; None
             where the method makes none, and as above.
         gradients_a_forward: the same of a forward pass.
@@ -91,6 +93,7 @@ class Row(Frozen):
     gradients: float | None = None
     products: float | None = None
     forwards: float | None = None
+    tokens_a_second: float | None = None
     gradients_a_product: float | None = None
     gradients_a_forward: float | None = None
     settings: str = ""

@@ -59,6 +59,13 @@ def judge(dataset: Dataset, metric: str | None = None, positive: str | None = No
             f"the metric {info.name!r} is for {info.task} but {dataset.target!r} is a {dataset.task} target",
             hint=f"choose one of {', '.join(metric_names(dataset.task, classes))}.",
         )
+    parts = {"validation": dataset.validation, "test": dataset.test}
+    for part, rows in parts.items() if metric is not None and dataset.held_out else ():
+        if why := target_of(dataset).undefined(info.name, rows):
+            raise OptionError(
+                f"--metric {metric} says nothing of the {part} text: {why}",
+                hint="choose another metric, such as token-loss; bits-per-byte compares tokenizers, too.",
+            )
     decided: list[tuple[str, str]] = []
     if metric is not None and metric_info(metric).name != info.name:
         plain = metric_info(metric).name.replace("_", "-")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -60,6 +61,17 @@ class Objective(Component):
         if weights is None:
             return losses.mean()
         return (weights * losses).sum() / total_weight(weights)
+
+    def made_up(self, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return made-up outputs and targets of four rows, float64, with which the loss can be checked.
+
+        By default those of the task that it serves: logits ``[4, 3]`` and codes, or standardised values.
+        """
+        columns = {"classification": 3, "regression": 1}.get(self.serves, 6)
+        outputs = torch.from_numpy(draw.normal(size=(4, columns)))
+        if self.serves == "classification":
+            return outputs, torch.from_numpy(draw.integers(columns, size=4))
+        return outputs, torch.from_numpy(draw.normal(size=(4,) if columns == 1 else (4, columns)))
 
     def class_weighted(self, outputs: Tensor, target: Tensor, class_weights: Tensor) -> Tensor:
         """Return the loss of a batch in which each row has the weight of its class, ``[K]``."""

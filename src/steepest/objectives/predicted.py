@@ -137,6 +137,15 @@ class Target(ABC):
         """Return the predicted values as the data has them, ``[N, …]``; of classes their codes."""
         return self.guess(outputs)
 
+    def tokens(self, rows: Part) -> int | None:
+        """Return how many tokens of some rows are scored; None where a row is what is scored."""
+        del rows
+
+    def undefined(self, metric: str, rows: Part) -> str:
+        """Return why a metric says nothing of some rows, whatever the outputs; empty where it does."""
+        del metric, rows
+        return ""
+
     def rarest(self, target: Tensor) -> int | None:
         """Return how many rows the rarest class among them has; None for a number."""
         del target

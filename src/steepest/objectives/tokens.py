@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -14,6 +15,10 @@ from steepest.data.texts.blocks import without_overlap
 from steepest.data.texts.vocabulary import IGNORE, Pieces
 from steepest.objectives.decoded import TokenOutputs
 from steepest.objectives.predicted import Target, float64
+from steepest.wording import counted
+
+LARGEST = math.log(torch.finfo(torch.float64).max)
+"""The nats whose exponential is the largest number of 64 bits."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,20 @@ class TokenTarget(Target):
         inputs, target = super().whole_rows(part)
         found, _ = without_overlap(inputs.numpy(), target.numpy())
         return torch.from_numpy(found.inputs), torch.from_numpy(found.target)
+
+    def tokens(self, rows: Part) -> int:
+        """Return how many there are, padding and context apart."""
+        return int((rows.target != IGNORE).sum())
+
+    def undefined(self, metric: str, rows: Part) -> str:
+        """Return that there are no words, or hardly any, where a metric is by word; else nothing."""
+        if metric != "word_perplexity" or self.vocabulary is None:
+            return ""
+        scored = self.tokens(rows)
+        words = int(self.vocabulary.counted(rows.inputs[0], rows.target)[0].sum())
+        if words and scored / words * math.log(self.size) < LARGEST:
+            return ""
+        return f"{counted(words, 'word begins', 'words begin')} in its {counted(scored, 'token')}"
 
     def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
         """Return tokens, all of them scored."""

@@ -177,6 +177,8 @@ class Record(Frozen):
             and a forward pass without a gradient ⅓.
         products: the products among them.
         forwards: the forward passes among them. All three are None in records of earlier versions.
+        tokens: of a text, the scored tokens of all steps, from their mean of an epoch; None of other data, and in
+            records of earlier versions.
         watched: what was watched at its evaluations; None where nothing was, and in records of earlier versions.
         calibration: of its best-validation weights on the test rows; None unless it predicts classes and read test
             rows that were held out, and in records of earlier versions.
@@ -209,6 +211,7 @@ class Record(Frozen):
     gradients: float | None = None
     products: float | None = None
     forwards: float | None = None
+    tokens: float | None = None
     watched: WatchedCurves | None = None
     calibration: Calibration | None = None
     also_before: dict[str, float] = Field(default_factory=dict)

@@ -34,6 +34,7 @@ from steepest.report import (
     theme,
     view,
     watched,
+    written,
 )
 from steepest.report import format as show
 from steepest.report.factors import subject, varying
@@ -124,6 +125,8 @@ def render_html(comparison: Comparison) -> str:
         calibrated_head=calibrated_head,
         calibrated_lines=calibrated_lines,
         without_temperature=watched.without_temperature(comparison),
+        written=written.samples(comparison),
+        other=written.other_lines(comparison),
         notes=notes(comparison),
         families=families_of(comparison),
         effects=main_effects.panel(comparison),

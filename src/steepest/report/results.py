@@ -173,6 +173,11 @@ def _further(comparison: Comparison, metrics: Sequence[Metric], names: ArmNames)
         written = digits_of(comparison, deciding)
         head.append(f"{deciding.title}, last weights")
         columns.append(lambda row: Cell(written.value(row.last.get(deciding.name))))
+    if any(row.tokens_a_second is not None for row in comparison.rows):
+        head.append("training tokens a second")
+        columns.append(
+            lambda row: Cell(show.count(round(row.tokens_a_second)) if row.tokens_a_second else show.MISSING)
+        )
     if any(row.cpu_seconds is not None for row in comparison.rows):
         head.append("processor time")
         columns.append(

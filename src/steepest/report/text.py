@@ -154,6 +154,8 @@ def _table(
 
 COSTS = ("train_seconds", "cpu_seconds", "peak_memory", "gradients", "products", "forwards")
 """What a run costs, the last columns of ``results.csv``."""
+PACE = "tokens_a_second"
+"""The column before them where texts are trained on."""
 
 
 def to_csv(comparison: Comparison) -> str:
@@ -162,7 +164,8 @@ def to_csv(comparison: Comparison) -> str:
     Columns: ``kind`` (``arm``, ``default``, ``baseline``), ``name``, a column for each factor where more than the
     optimizer differs, ``lr`` (these are empty for baselines), ``seeds`` (runs), ``outcome`` (``finished``, ``diverged 2
     of 5``, …); then for each metric its mean on the test rows over the seeds, and ``_low`` and ``_high``, the ends of
-    its 95 % interval (empty where there is none, as for a single run); then ``train_seconds`` and ``cpu_seconds``,
+    its 95 % interval (empty where there is none, as for a single run); of texts ``tokens_a_second``, scored tokens for
+    a second of training; then ``train_seconds`` and ``cpu_seconds``,
     means of one run, ``peak_memory`` in bytes, that of the run that needed most, and ``gradients``, ``products`` and
     ``forwards``, mean gradient evaluations of one run with the curvature products and forward passes among them. What
     is not a number is empty.
@@ -185,7 +188,8 @@ def to_csv(comparison: Comparison) -> str:
     scores = [f"{name}{end}" for name in names for end in ("", "_low", "_high")]
     factors = comparison.factors if set(comparison.factors) - {"optimizer"} else []
     arms = {arm.title: arm.factors for arm in comparison.arms}
-    writer.writerow(["kind", "name", *factors, "lr", "seeds", "outcome", *scores, *COSTS])
+    tokens = [PACE] if any(row.tokens_a_second is not None for row in comparison.rows) else []
+    writer.writerow(["kind", "name", *factors, "lr", "seeds", "outcome", *scores, *tokens, *COSTS])
     for row in comparison.rows:
         if row.kind == "constant":
             continue
@@ -196,7 +200,7 @@ def to_csv(comparison: Comparison) -> str:
         lr = "" if row.lr is None else _exact(row.lr)
         values = arms.get(row.name, {}) if row.kind != "baseline" else {}
         levels = [values.get(name, "") for name in factors]
-        costs = [_cost(getattr(row, each)) for each in COSTS]
+        costs = [_cost(getattr(row, each)) for each in (*tokens, *COSTS)]
         many = [row.seeds, row.outcome, *cells, *costs]
         writer.writerow([row.kind, row.name, *levels, lr, *many])
     return file.getvalue()

@@ -430,6 +430,7 @@ class ActiveRun:
         done = self.outcome == "finished" or self.out_of_time
         kept = next(point for point in curve if point.step == self._kept_step)
         used = kept.step if self.recipe.gradients is None else kept.gradients
+        tokens = self.target.tokens(self.training)
         return Record(
             key=self.key,
             lr=self.method.lr,
@@ -445,6 +446,7 @@ class ActiveRun:
             gradients=self.gradients,
             products=self._products,
             forwards=self._forwards,
+            tokens=None if tokens is None else tokens * self.done / self.plan.batches_per_epoch,
             watched=None if self._watcher is None else self._watcher.watched(),
             logged=self.hooks.control.logged if self.hooks else {},
             still_improving=done and best_step == curve[-1].step and len(curve) > 2,

@@ -53,7 +53,12 @@ def overview(
     every = sum(tokens.values())
     facts = [
         DataFact("documents", sum(map(len, read))),
-        DataFact("characters", characters, "characters", f"{characters:,} ({size:,} bytes, {words:,} words)"),
+        DataFact(
+            "characters",
+            characters,
+            "characters",
+            f"{characters:,} ({counted(size, 'byte')}, {counted(words, 'word')})",
+        ),
         DataFact("bytes", size),
         DataFact("words", words),
         DataFact("lines", lines, "lines", f"{lines:,}, {empty / max(1, lines):.1%} of them empty"),

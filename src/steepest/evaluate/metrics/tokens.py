@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from steepest.objectives.decoded import TokenOutputs
@@ -71,9 +72,10 @@ def word_perplexity(rows: TokenOutputs) -> Tensor:
     """Return the exponential of the nats for a word; a word is what stands between spaces, tabs and line ends.
 
     Boundaries of documents, spaces and line ends are scored and belong to the words. So it can be compared between
-    tokenizers.
+    tokenizers. NaN of a text in which no word begins, or whose words are so long that it is no number of 64 bits: then
+    there is nothing to be said by word.
     """
-    return rows.over(rows.words).exp()
+    return _exponential(rows.over(rows.words))
 
 
 def bits_per_byte(rows: TokenOutputs) -> Tensor:
@@ -105,8 +107,8 @@ def word_perplexity_by_row(rows: TokenOutputs) -> Tensor:
     """Return the perplexity by word, linearised about it."""
     nats = rows.over(rows.words)
     words = rows.words / rows.tokens
-    slope = nats.exp() / rows.mean(words)
-    return _linearised(rows, nats.exp(), slope, rows.losses - nats * words)
+    value = _exponential(nats)
+    return _linearised(rows, value, value / rows.mean(words), rows.losses - nats * words)
 
 
 def bits_per_byte_by_row(rows: TokenOutputs) -> Tensor:
@@ -115,6 +117,11 @@ def bits_per_byte_by_row(rows: TokenOutputs) -> Tensor:
     size = rows.bytes / rows.tokens
     slope = 1.0 / (rows.mean(size) * math.log(2.0))
     return _linearised(rows, bits_per_byte(rows), slope, rows.losses - nats * size)
+
+
+def _exponential(nats: Tensor) -> Tensor:
+    """Return an exponential, NaN where it is beyond the largest number."""
+    return torch.where(nats < math.log(torch.finfo(nats.dtype).max), nats.exp(), math.nan)
 
 
 def _linearised(rows: TokenOutputs, value: Tensor, slope: Tensor, away: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -58,6 +59,12 @@ class NextToken(Objective):
         logits = outputs.gather(-1, target.clamp(min=0).unsqueeze(-1)).squeeze(-1)
         each = torch.where(scored, torch.logsumexp(outputs, -1) - logits, 0.0)
         return each.sum(-1) / scored.sum(-1).clamp(min=1)
+
+    def made_up(self, draw: np.random.Generator) -> tuple[Tensor, Tensor]:
+        """Return logits ``[2, 4, 5]`` and the codes of pieces ``[2, 4]``; one of them is not scored."""
+        outputs, target = draw.normal(size=(2, 4, 5)), draw.integers(5, size=(2, 4))
+        target[1, 3] = IGNORE
+        return torch.from_numpy(outputs), torch.from_numpy(target)
 
     def loss(self, outputs: Tensor, target: Tensor, weights: Tensor | None = None) -> Tensor:
         """Return the loss of a token in a batch; rows without weights of their own weigh as they have scored tokens."""
