@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 
@@ -10,7 +11,7 @@ import pytest
 
 from steepest.errors import FolderError
 from steepest.files import write_atomically
-from steepest.record.journal import Journal
+from steepest.record.journal import Journal, whole_length
 
 
 def test_a_torn_line_is_dropped_wherever_it_was_cut(tmp_path) -> None:
@@ -108,3 +109,44 @@ def test_a_link_is_written_through(tmp_path) -> None:
     write_atomically(tmp_path / "link.csv", "new")
     assert (tmp_path / "real.csv").read_text() == "new"
     assert (tmp_path / "link.csv").is_symlink()
+
+
+class Counted(io.BytesIO):
+    """A file that counts the bytes that are read of it."""
+
+    count = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        found = super().read(size)
+        self.count += len(found)
+        return found
+
+
+@pytest.mark.parametrize(
+    "last", [b"", b'{"torn', b"\0\0\0\n", b"\0\0\0", b'{"b":"' + b"x" * 300_000 + b'"}\n']
+)
+def test_what_an_append_reads_does_not_grow_with_the_journal(last):
+    whole = b"".join(b'{"event":"run","n":%d}\n' % i for i in range(100_000))
+    for data in (whole, whole[:100]):
+        data = data[: data.rfind(b"\n") + 1]
+        file = Counted(data + last)
+        kept = last if last.startswith(b'{"b"') else b""
+        assert whole_length(file) == len(data) + len(kept)
+        assert file.count <= (1 << 17) + 6 * len(last)
+
+
+def test_events_of_one_kind_are_found_without_the_runs(tmp_path):
+    journal = Journal(tmp_path / "journal.jsonl")
+    assert journal.is_empty
+    assert journal.first("data") is None
+    for event in ({"event": "data", "data": "f"}, {"event": "run", "n": 1}, {"event": "code", "of": "m"}):
+        journal.append(event)
+    assert not journal.is_empty
+    assert journal.first("data") == {"event": "data", "data": "f"}
+    assert journal.read("code") == [{"event": "code", "of": "m"}]
+    assert journal.read("run") == [{"event": "run", "n": 1}]
+    with journal.path.open("ab") as file:
+        file.write(b'{"event": "run"\n{"event": "code", "of": "b"}\n')
+    assert journal.first("data") == {"event": "data", "data": "f"}
+    with pytest.raises(FolderError, match="line 4 "):
+        journal.read()

@@ -19,7 +19,7 @@ from steepest.sweep.contestants import contestants, regularized
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import next_runs, tuning
 from steepest.sweep.planned import PlannedRun, identity
-from steepest.sweep.planner import check_drawn_at_once, make_planner, registry
+from steepest.sweep.planner import check_drawn_at_once, make_planner, planner_of, registry
 from steepest.sweep.setup import Setup
 from tests.sweep.arms import arms_of, lengths
 
@@ -254,3 +254,29 @@ def test_a_library_that_is_lacking_is_named(monkeypatch) -> None:
 def test_every_planner_has_a_row_here() -> None:
     tried = {each.partition("(")[0] for each in (*OWN, *OPTUNA)}
     assert set(registry.names()) == tried
+
+
+def test_one_more_record_has_one_tuning_computed_anew(monkeypatch) -> None:
+    made = setup("grid", "sgd", "adam", "rmsprop", "adamw")
+    computed: list[str] = []
+    planner = planner_of(made)
+    tune = type(planner).tuning
+
+    def counted(self: Any, of: Setup, arm: Any, *more: Any) -> Any:
+        computed.append(arm.title)
+        return tune(self, of, arm, *more)
+
+    monkeypatch.setattr(type(planner), "tuning", counted)
+    history: dict = {}
+    while some := next_runs(made, history, ahead=True):
+        run = some[-1]
+        value = Record(
+            key=run.key, lr=1.0, steps=1, outcome="finished", best={"log_loss": float(run.rule.hyper.lr)},
+            test={"log_loss": 0.0},
+        )  # fmt: skip
+        history[identity(run)] = value
+        computed.clear()
+        next_runs(made, history, ahead=True)
+        assert len(computed) <= 1
+        expected_runs(made, history)
+        assert len(computed) <= 1

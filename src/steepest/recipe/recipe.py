@@ -168,5 +168,7 @@ NEUTRAL: Mapping[str, Any] = {
 
 def stable_hash(value: Any) -> str:
     """Return the SHA-256 of a value's canonical JSON as hexadecimal digits."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(_CANONICAL(value).encode()).hexdigest()
+
+
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=str).encode

@@ -8,12 +8,18 @@ zeros in place of what was not yet on the disk, a last line with a zero byte.
 from __future__ import annotations
 
 import contextlib
+import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from steepest.errors import FolderError
 from steepest.files import cannot_write, sync_folder, write_synced
+
+RUN = "run"
+"""The kind of the event of a run."""
+_RUN_LINE = b'{"event":"run",'
 
 
 class Journal:
@@ -34,24 +40,33 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self) -> list[dict[str, Any]]:
+    def read(self, kind: str = "") -> list[dict[str, Any]]:
         """Return every complete event, oldest first; a torn last line is left out.
+
+        Args:
+            kind: only events of this kind; runs, which are nearly all there is, are then not even parsed for others.
 
         Raises:
             FolderError: a line before the last cannot be read.
         """
-        try:
-            data = self.path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-        except OSError as error:
-            raise FolderError(
-                f"cannot read {str(self.path)!r}: {(error.strerror or str(error)).lower()}",
-                hint="give yourself the right to read it, or give --out another folder.",
-            ) from None
-        events: list[dict[str, Any]] = []
-        for number, line in enumerate(data[: _whole_length(data)].split(b"\n"), start=1):
-            if not line.strip():
+        return list(self._events(kind))
+
+    def first(self, kind: str) -> dict[str, Any] | None:
+        """Return the first event of a kind, or None; what stands behind it is not read.
+
+        Raises:
+            FolderError: a line before it cannot be read.
+        """
+        return next(self._events(kind), None)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no complete event."""
+        return next(self._events(""), None) is None
+
+    def _events(self, kind: str) -> Iterator[dict[str, Any]]:
+        for number, line in self._lines():
+            if not line.strip() or (kind not in ("", RUN) and line.startswith(_RUN_LINE)):
                 continue
             try:
                 event = json.loads(line)
@@ -62,8 +77,27 @@ class Journal:
                     f"line {number} of {str(self.path)!r} cannot be read: {error}",
                     hint="the file was edited or damaged; delete that line to repeat its run.",
                 ) from None
-            events.append(event)
-        return events
+            if not kind or event.get("event") == kind:
+                yield event
+
+    def _lines(self) -> Iterator[tuple[int, bytes]]:
+        """Yield the complete lines with their numbers."""
+        try:
+            with self.path.open("rb") as file:
+                left = whole_length(file)
+                file.seek(0)
+                for number, line in enumerate(file, start=1):
+                    if left <= 0:
+                        return
+                    left -= len(line)
+                    yield number, line
+        except (FileNotFoundError, NotADirectoryError):
+            return
+        except OSError as error:
+            raise FolderError(
+                f"cannot read {str(self.path)!r}: {(error.strerror or str(error)).lower()}",
+                hint="give yourself the right to read it, or give --out another folder.",
+            ) from None
 
     def append(self, event: dict[str, Any]) -> None:
         """Append one event and wait until it is on the disk.
@@ -74,8 +108,9 @@ class Journal:
         line = json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n"
         try:
             new = not self.path.exists()
-            with self.path.open("ab", buffering=0) as file:
-                keep = _whole_length(self.path.read_bytes())
+            with self.path.open("a+b", buffering=0) as file:
+                keep = whole_length(file)
+                file.seek(0, io.SEEK_END)
                 if keep != file.tell():
                     file.truncate(keep)
                 try:
@@ -90,13 +125,27 @@ class Journal:
             raise cannot_write(self.path, error) from None
 
 
-def _whole_length(data: bytes) -> int:
+def whole_length(file: IO[bytes]) -> int:
     """Return the length of the complete lines: up to and including the last line break, without a torn line.
 
+    Only the end of the file is read, so that it does not matter how long a journal is.
+
     Example:
-        >>> _whole_length(b'{"a":1}\\n{"b"'), _whole_length(b'{"a":1}\\n\\0\\0\\0\\n'), _whole_length(b"")
-        (8, 8, 0)
+        >>> import io
+        >>> [whole_length(io.BytesIO(each)) for each in (b'{"a":1}\\n{"b"', b'{"a":1}\\n\\0\\0\\0\\n', b"")]
+        [8, 8, 0]
     """
-    end = data.rfind(b"\n") + 1
-    start = data.rfind(b"\n", 0, max(0, end - 1)) + 1
-    return start if b"\0" in data[start:end] else end
+    size = file.seek(0, io.SEEK_END)
+    block = _BLOCK
+    while True:
+        before = max(0, size - block)
+        file.seek(before)
+        data = file.read(size - before)
+        end = data.rfind(b"\n") + 1
+        start = data.rfind(b"\n", 0, max(0, end - 1)) + 1
+        if start or not before:  # the last complete line is there from its beginning
+            return before + (start if b"\0" in data[start:end] else end)
+        block *= 4
+
+
+_BLOCK = 1 << 16

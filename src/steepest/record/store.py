@@ -27,7 +27,7 @@ from steepest.files import (
     write_with_folder,
 )
 from steepest.record import lock
-from steepest.record.journal import Journal
+from steepest.record.journal import RUN, Journal
 from steepest.record.schema import BaselineRecord, Record
 
 FORMAT = 3
@@ -119,10 +119,9 @@ class Folder:
         Raises:
             FolderError: the journal cannot be read.
         """
-        events = self.journal.read()
-        if not events:
+        if self.journal.is_empty:
             return FORMAT
-        found = next((each.get("format") for each in events if each.get("event") == "data"), None)
+        found = (self.journal.first("data") or {}).get("format")
         return found if isinstance(found, int) else 1
 
     def check_format(self) -> None:
@@ -149,25 +148,24 @@ class Folder:
 
     def begin(self, data: str, name: str) -> None:
         """Write down, once, the folder's format and the data that it belongs to."""
-        if not any(event.get("event") == "data" for event in self.journal.read()):
+        if self.journal.first("data") is None:
             at = str(Path.cwd())
             self.journal.append({"event": "data", "format": FORMAT, "data": data, "name": name, "at": at})
 
     @property
     def data(self) -> str:
         """The fingerprint of the data that the folder belongs to; empty before it has begun."""
-        return next((str(each["data"]) for each in self.journal.read() if each.get("event") == "data"), "")
+        return str((self.journal.first("data") or {"data": ""})["data"])
 
     @property
     def home(self) -> Path | None:
         """The working directory in which the folder was begun, which relative paths are relative to, if known."""
-        found = next((each.get("at") for each in self.journal.read() if each.get("event") == "data"), None)
+        found = (self.journal.first("data") or {}).get("at")
         return Path(found) if isinstance(found, str) else None
 
     def sources_of(self, file: Path) -> list[Path]:
         """Return where copies of a file of the user's code are kept, as it was referred to, the newest first."""
-        events = [each for each in self.journal.read() if each.get("event") == "code"]
-        named = [each for each in events if file.as_posix() in str(each.get("name"))]
+        named = [each for each in self.journal.read("code") if file.as_posix() in str(each.get("name"))]
         return [self.path / SOURCE / str(each.get("digest")) / file.name for each in reversed(named)]
 
     def make(self, parts: Sequence[str] = PARTS) -> None:
@@ -239,8 +237,7 @@ class Folder:
 
     def codes(self) -> dict[str, str]:
         """Return the identity of the user's code that was trained last, by what it is the code of."""
-        events = [each for each in self.journal.read() if each.get("event") == "code"]
-        return {str(each.get("of")): str(each.get("digest")) for each in events}
+        return {str(each.get("of")): str(each.get("digest")) for each in self.journal.read("code")}
 
     def keep_code(self, of: str, name: str, digest: str, sources: Mapping[str, str]) -> None:
         """Keep the source of the user's code as text, again if a copy is gone, and note name and identity once."""
@@ -327,17 +324,16 @@ class Folder:
             FolderError: a record was written by another version or was damaged.
         """
         found: list[Record] = []
-        for event in self.journal.read():
-            if event.get("event") == "run":
-                try:
-                    found.append(Record.model_validate(event["record"]))
-                except (ValueError, KeyError) as error:
-                    raise self._other_version("a run", error) from None
+        for event in self.journal.read(RUN):
+            try:
+                found.append(Record.model_validate(event["record"]))
+            except (ValueError, KeyError) as error:
+                raise self._other_version("a run", error) from None
         return found
 
     def append_record(self, record: Record) -> None:
         """Append one run to the journal."""
-        self.journal.append({"event": "run", "record": record.model_dump(mode="json")})
+        self.journal.append({"event": RUN, "record": record.model_dump(mode="json")})
 
     def baseline(self, key: str) -> BaselineRecord | None:
         """Return the baseline that was kept last under a key, or None.
@@ -346,22 +342,20 @@ class Folder:
             FolderError: it was written by another version or was damaged.
         """
         found: BaselineRecord | None = None
-        for event in self.journal.read():
-            if event.get("event") == "baseline":
-                try:
-                    record = BaselineRecord.model_validate(event["record"])
-                except (ValueError, KeyError) as error:
-                    raise self._other_version("a baseline", error) from None
-                found = record if record.key == key else found
+        for event in self.journal.read("baseline"):
+            try:
+                record = BaselineRecord.model_validate(event["record"])
+            except (ValueError, KeyError) as error:
+                raise self._other_version("a baseline", error) from None
+            found = record if record.key == key else found
         return found
 
     def baselines(self) -> list[BaselineRecord]:
         """Return the baselines that were kept and can be read, in order; a folder may have several of a name."""
         found: list[BaselineRecord] = []
-        for event in self.journal.read():
+        for event in self.journal.read("baseline"):
             with contextlib.suppress(ValueError, KeyError):  # of another version
-                if event.get("event") == "baseline":
-                    found.append(BaselineRecord.model_validate(event["record"]))
+                found.append(BaselineRecord.model_validate(event["record"]))
         return found
 
     def append_baseline(self, record: BaselineRecord) -> None:

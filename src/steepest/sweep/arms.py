@@ -277,7 +277,7 @@ class PlannedArm:
 
     def steps_of(self, whole: int) -> int:
         """Return the steps of its runs where the runs of the chain have ``whole`` steps together."""
-        before = sum(each.share for each in self.chain[:-1])
+        before = sum(each.share for each in self.chain[:-1]) if self.parent else 0.0
         return max(1, round((before + self.share) * whole) - round(before * whole))
 
     def labelled(self, label: str, levels: Mapping[str, str]) -> PlannedArm:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 
 from steepest.sweep.crew import Crew
@@ -11,7 +13,7 @@ from steepest.sweep.plan import next_runs, starts
 from steepest.sweep.planned import History, identity
 from steepest.sweep.runner import Runner
 from steepest.sweep.setup import Setup
-from steepest.sweep.together import Together
+from steepest.sweep.together import EVERY, Together
 from steepest.sweep.told import Told
 
 
@@ -41,6 +43,7 @@ def complete(
     while not crew.idle:  # so that nothing runs beside what is timed
         crew.hear(wait=True)
     part: Setup | None = setup
+    shown = -math.inf
     while True:
         if deadline is not None:
             part = deadline.part(setup, runner.cells, history)
@@ -49,7 +52,9 @@ def complete(
             break
         runner.forget(starts(setup, history))
         for run in runs if deadline is None else runs[:1]:
-            runner.observer.remaining(plan_seconds(part, runner.cells, history))
+            if time.monotonic() - shown >= EVERY:
+                shown = time.monotonic()
+                runner.observer.remaining(plan_seconds(part, runner.cells, history))
             told.begins(run)
             history[identity(run)] = runner.make_timed(run, history, setup)
         told.tuned(history)
