@@ -208,3 +208,41 @@ def test_a_spectrum_of_lora_is_of_its_adapters_and_of_dora_is_refused(
         == 2
     )
     assert "no direction of steepest descent" in " ".join(capfd.readouterr().err.split())
+
+
+def test_a_frozen_base_is_stored_once(churn_csv: Path, tmp_path: Path, monkeypatch, capfd) -> None:
+    monkeypatch.setattr("steepest.record.frozen.LEAST", 1)
+    out = tmp_path / "run"
+    ways = ["--finetune", "lora(2)", "--finetune", "dora(2)", "--finetune", "last(1)"]
+    assert main(command(churn_csv, out, *ways, "--seeds", "1")) == 0
+    kinds = {each.stem: {*safetensors.torch.load_file(each)} for each in (out / "frozen").iterdir()}
+    assert len(kinds) == 2  # that of both adapters, and what last(1) leaves
+    named = ["checkpoints/*-*.safetensors", "arms/*/model.safetensors"]
+    files = [path for pattern in named for path in out.glob(pattern)]
+    assert len(files) == 6
+    for path in files:
+        names = {*safetensors.torch.load_file(path)}
+        assert not any("base_layer" in name for name in names)
+        assert not any(names & frozen for frozen in kinds.values() if "lora" in " ".join(names))
+    model = st.load(out, arm=LORA)
+    own = {*safetensors.torch.load_file(out / "model/model.safetensors")}
+    assert own == {*st.load(out / "model").net.state_dict()}  # it can be moved alone
+    base = build_model(MODEL, model.about.shape, seed=model.about.trained["seed"]).state_dict()
+    assert all(torch.equal(each, base[name]) for name, each in model.base.state_dict().items())
+    for path in (out / "frozen").iterdir():
+        path.write_bytes(b"damaged")
+    capfd.readouterr()
+    assert main(["predict", str(out), str(churn_csv), "--arm", LORA, "--out", str(tmp_path / "p.csv")]) == 2
+    assert "frozen" in capfd.readouterr().err
+    Folder(out).forget_unused()
+    assert len([*(out / "frozen").iterdir()]) == 2
+    for path in files:
+        path.unlink()
+    Folder(out).forget_unused()
+    assert not [*(out / "frozen").iterdir()]
+    (out / "results.json").unlink()
+    assert main(["resume", str(out), "-q"]) == 0  # it makes again what is gone
+    again = st.load(out, arm=LORA)
+    assert all(
+        torch.equal(each, model.net.state_dict()[name]) for name, each in again.net.state_dict().items()
+    )

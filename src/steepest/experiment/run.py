@@ -375,7 +375,7 @@ def _findings(
             with contextlib.suppress(DataError, PreparationError):  # nor can the model predict this table
                 made.recognise(settings.datasets.source.sources)
         if len(setup.arms) > 1:
-            made.save(runner.folder.path / ARMS / arm.id)
+            made.save(runner.folder.path / ARMS / arm.id, apart=True)
         if arm is winner:
             network = made
             network.save(runner.folder.path / "model")

@@ -10,7 +10,7 @@ from torch import nn
 from steepest.components.declared import Component, make_component
 from steepest.components.registry import Registry
 from steepest.errors import OptionError
-from steepest.optim.selection import hold
+from steepest.optim.selection import hold, read_patterns, selected
 from steepest.rng import torch_stream
 
 registry = Registry("way of fine-tuning", "steepest.finetuning.ways")
@@ -181,6 +181,17 @@ def finetuned(model: nn.Module, text: str, seed: int = 0) -> nn.Module:
         with torch_stream(seed, "init", DRAW):
             model = way.adapt(model)
     return hold_rest(model, text)
+
+
+def held_by(model: nn.Module, finetune: str, frozen: str = "") -> set[str]:
+    """Return the names of the parameters that a run holds, by its way of fine-tuning and its ``--freeze``.
+
+    Example:
+        >>> sorted(held_by(nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 1)), "head", "biases"))
+        ['0.bias', '0.weight', '1.bias']
+    """
+    fixed = {*read_finetuning(finetune).fixed(model)}
+    return fixed.union(*(selected(model, what) for what in read_patterns(frozen)))
 
 
 def hold_rest(model: nn.Module, text: str) -> nn.Module:

@@ -8,12 +8,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from torch import nn
+
 from steepest.components import grammar
 from steepest.components.prefixes import prefix_of
 from steepest.components.references import not_unasked
 from steepest.data.dataset import InputField, Shape, TargetScale
 from steepest.data.sources.rows import DAMAGE
 from steepest.errors import FolderError, ModelError
+from steepest.finetuning import held_by
 from steepest.models import ModelBuilder
 from steepest.prediction.sameness import Outputs
 from steepest.recipe import CALLABLE
@@ -65,6 +68,10 @@ class About:
     def finetune(self) -> str:
         """Which part of it was trained, as a way of fine-tuning; empty where nothing is said."""
         return str((self.trained.get("factors") or {}).get("finetune", ""))
+
+    def held(self, net: nn.Module) -> set[str]:
+        """Return the names of the parameters of the network that training left as they were."""
+        return held_by(net, self.finetune, str((self.trained.get("factors") or {}).get("freeze", "")))
 
 
 def builder(built_from: str, folder: Path, given: str | ModelBuilder | None) -> str | ModelBuilder | None:

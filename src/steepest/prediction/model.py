@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
-import safetensors.torch
+import safetensors
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -46,8 +46,9 @@ from steepest.prediction.seen import SeenRows, hashed
 from steepest.prediction.table import predictions_table
 from steepest.prediction.writing import writing_tables
 from steepest.record.arms import arm_model, check_of_comparison
+from steepest.record.frozen import packed, unpacked
 from steepest.record.store import Folder
-from steepest.train.weights import load_once, once
+from steepest.train.weights import held_names, load_once, once
 from steepest.wording import counted, first_few, significant
 
 T = TypeVar("T")
@@ -135,13 +136,9 @@ class TrainedModel:
         """The network with what adapters add in its own layers; the network itself where it has no adapters."""
         return merged(self.net, self.about.finetune).eval()
 
-    @functools.cached_property
+    @property
     def base(self) -> nn.Module:
-        """The network without its adapters, as training began.
-
-        Raises:
-            ModelError: it has none.
-        """
+        """The network without its adapters, as training began; a ``ModelError`` where it has none."""
         way = read_finetuning(self.about.finetune)
         if not way.structural:
             raise ModelError(
@@ -408,8 +405,12 @@ class TrainedModel:
             self._question.target, self.pipeline.labels, self.classes, outputs, kept, rows
         )
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, folder: str | Path, *, apart: bool = False) -> Path:
         """Write the weights, ``model.json``, ``pipeline.json`` and hashes of the training rows; the weights last.
+
+        Args:
+            folder: where to.
+            apart: write parameters that were not trained once for all networks of a comparison, beside ``folder``.
 
         Raises:
             FolderError: the folder cannot be written.
@@ -424,8 +425,9 @@ class TrainedModel:
         write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
         if self.seen is not None:
             self.seen.save(folder)
-        weights = once(self.net.state_dict())
-        write_atomically(folder / "model.safetensors", safetensors.torch.save(weights))
+        held = held_names(self.net, self.about.held(self.net) if apart else ())
+        content = packed(Folder.of_model(folder).path, once(self.net.state_dict()), None, held)
+        write_atomically(folder / "model.safetensors", content)
         return folder
 
     @classmethod
@@ -475,7 +477,8 @@ class TrainedModel:
                 hint=again(folder),
             )
         try:
-            arrays = safetensors.torch.load((folder / "model.safetensors").read_bytes())
+            content = (folder / "model.safetensors").read_bytes()
+            arrays, _ = unpacked(Folder.of_model(folder).path, content)
             if build is None:
                 net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
             else:

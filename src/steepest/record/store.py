@@ -14,7 +14,6 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
-import safetensors.torch
 from torch import Tensor
 
 from steepest.errors import FolderError
@@ -27,6 +26,7 @@ from steepest.files import (
     write_with_folder,
 )
 from steepest.record import lock
+from steepest.record.frozen import forget_unused, packed, unpacked
 from steepest.record.journal import RUN, Journal
 from steepest.record.schema import BaselineRecord, Record
 
@@ -257,16 +257,21 @@ class Folder:
         return self.path / name
 
     def write_tensors(
-        self, name: str, tensors: Mapping[str, Tensor], about: Mapping[str, str] | None = None
+        self,
+        name: str,
+        tensors: Mapping[str, Tensor],
+        about: Mapping[str, str] | None = None,
+        held: Mapping[str, str] | None = None,
     ) -> Path:
         """Write named tensors as safetensors; ``name`` is without the ending.
 
-        What they are about goes into one JSON text, because safetensors writes several in any order and the
-        same tensors are to give the same bytes.
+        Args:
+            name: of the file.
+            tensors: by name.
+            about: what they are about.
+            held: those that are stored once for all files that have them, see :func:`steepest.record.frozen.packed`.
         """
-        whole = {key: value.contiguous() for key, value in tensors.items()}
-        metadata = {"about": json.dumps(dict(about), sort_keys=True)} if about else None
-        return self.write(f"{name}.safetensors", safetensors.torch.save(whole, metadata))
+        return self.write(f"{name}.safetensors", packed(self.path, tensors, about, held or {}))
 
     def read_tensors(self, name: str) -> dict[str, Tensor]:
         """Read what :meth:`write_tensors` wrote.
@@ -284,11 +289,7 @@ class Folder:
         """
         path = self.path / f"{name}.safetensors"
         try:
-            content = path.read_bytes()
-            tensors = safetensors.torch.load(content)
-            size = int.from_bytes(content[:8], "little")
-            metadata = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-            return tensors, json.loads(metadata.get("about", "{}"))
+            return unpacked(self.path, path.read_bytes())
         except Exception as error:
             raise FolderError(
                 f"cannot read {str(path)!r}: {error}",
@@ -308,6 +309,10 @@ class Folder:
         """Remove a file that may be there."""
         with contextlib.suppress(FileNotFoundError):
             (self.path / name).unlink()
+
+    def forget_unused(self) -> None:
+        """Remove the files of frozen parameters that no file of weights names."""
+        forget_unused(self.path, "checkpoints/*.safetensors", f"{ARMS}/*/model.safetensors")
 
     def history(self) -> dict[tuple[str, int], Record]:
         """Return the newest record of every run by (recipe id, seed).

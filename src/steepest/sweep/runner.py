@@ -155,7 +155,7 @@ class Runner:
             weights = finished.at(point)
             if weights is not None:
                 kept = {name: value.cpu() for name, value in weights.items()}
-                self.folder.write_tensors(_start_file(run, point), kept)
+                self.folder.write_tensors(_start_file(run, point), kept, held=finished.held)
 
     def forget(self, needed: set[tuple[str, int, str]]) -> None:
         """Remove weights that no later run starts from."""
@@ -164,6 +164,7 @@ class Runner:
             name = path.relative_to(self.folder.path).as_posix()
             if name not in names:
                 self.folder.remove(name)
+        self.folder.forget_unused()
 
     def task(self, run: PlannedRun, evaluations: int = EVALUATIONS) -> Task:
         """Return a run as any process can make it."""
@@ -210,9 +211,10 @@ class Runner:
         if all(rank(finished.record) < rank(each) for each in others):
             about = {"name": run.key.name, "seed": str(run.key.seed), "recipe": run.key.recipe}
             weights = {name: value.cpu() for name, value in finished.weights.items()}
-            self.folder.write_tensors(_checkpoint(run), weights, about)
+            self.folder.write_tensors(_checkpoint(run), weights, about, finished.held)
             for each in others:
                 self.folder.remove(f"checkpoints/{run.key.recipe}-{each.key.seed}.safetensors")
+            self.folder.forget_unused()
 
 
 def failed_before(run: PlannedRun, history: History) -> Finished | None:

@@ -41,7 +41,7 @@ from steepest.train.sharpness import stability_of
 from steepest.train.statistics import MOST_ROWS, batches_of, estimated, has_statistics
 from steepest.train.taught import Teacher
 from steepest.train.watching import Watcher
-from steepest.train.weights import KeptWeights, evaluating, evaluation_weights
+from steepest.train.weights import KeptWeights, evaluating, evaluation_weights, held_names
 
 SMOOTHING = 0.98
 """Weight of the past in the running training loss."""
@@ -303,6 +303,7 @@ class ActiveRun:
         started = time.perf_counter()
         last = self._now().weights() if self.purpose.keep_last else None
         found = Finished(self._record(), self._kept.weights(), steps=self.done, last=last)
+        found.held = held_names(self.net)
         if self._path is not None:
             found.path = self._path.kept()
         for name in self.purpose.keep_early:  # one that ends before a point leaves its last weights

@@ -21,6 +21,8 @@ class Finished:
     ``last`` are the weights after the last step, where they are wanted, ``early`` those at points before it, and
     ``path`` those at evenly spaced steps.
 
+    ``held`` are the names of parameters that no step changes, each with the first name of the same one.
+
     ``test_values`` are the values by row of further metrics, as ``rowwise.other_values`` returns them.
     """
 
@@ -33,6 +35,7 @@ class Finished:
     last: Weights | None = None
     early: dict[str, Weights] = field(default_factory=dict[str, Weights])
     path: KeptPath | None = None
+    held: Mapping[str, str] = field(default_factory=dict[str, str])
 
     def at(self, point: str) -> Weights | None:
         """Return the weights at a point: ``best``, ``last``, or one that was to be kept; None where they were not."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping
 from typing import Any
 
 import torch
@@ -29,6 +29,24 @@ def owners(weights: Mapping[str, Tensor]) -> dict[str, str]:
         else name
         for name, each in weights.items()
     }
+
+
+def held_names(model: nn.Module, names: Collection[str] | None = None) -> dict[str, str]:
+    """Return the names of parameters that are not trained, each with the first name of the very same one.
+
+    Args:
+        model: the module.
+        names: of those parameters; by default those that need no gradient.
+
+    Example:
+        >>> net = nn.Sequential(nn.Linear(1, 1), nn.Linear(1, 1))
+        >>> net[1].weight = net[0].weight
+        >>> held_names(net, ["0.weight"])
+        {'0.weight': '0.weight', '1.weight': '0.weight'}
+    """
+    fixed = {name for name, each in model.named_parameters() if not each.requires_grad}
+    chosen = fixed if names is None else {*names}
+    return {name: owner for name, owner in owners(model.state_dict()).items() if owner in chosen}
 
 
 def once(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
