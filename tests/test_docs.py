@@ -22,6 +22,7 @@ PAGES = [
     "docs/how-to/tables.md",
     "docs/how-to/plan-a-comparison.md",
     "docs/how-to/tune.md",
+    "docs/how-to/many-comparisons.md",
     "docs/how-to/compare-arms.md",
     "docs/how-to/data-variants.md",
     "docs/how-to/images.md",

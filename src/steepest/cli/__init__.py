@@ -22,6 +22,7 @@ from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
 from steepest.cli.flags import KINDS, MoreMinutes, Out, parameters, registry
 from steepest.cli.generating import generate
+from steepest.cli.keeping import RUNS, clean, listed_runs
 from steepest.cli.landscape import landscape as landscape_command
 from steepest.cli.mapping import map_
 from steepest.cli.memory import memory as memory_command
@@ -308,6 +309,7 @@ for _each in (landscape_command, spectrum_command, memory_command, trace, page, 
     app.command()(_each)
 app.command(cls=CheckCommand)(check_command)
 app.command()(fetch)
+app.command()(clean)
 app.command(
     "lr-find",
     help="Suggest a learning rate by a range test, a short run whose rate rises from step to step.\n\nEvery optimizer, "
@@ -318,20 +320,36 @@ app.command(
 @app.command("list")
 def list_(
     kind: Annotated[
-        str, typer.Argument(help=f"One of {', '.join(KINDS)}.", metavar="[KIND]", autocompletion=lambda: list(KINDS))
+        str, typer.Argument(help=f"One of {', '.join(KINDS)}; or {RUNS}, the comparisons in a folder.",
+                            metavar="[KIND]", autocompletion=lambda: [*KINDS, RUNS])
     ] = "optimizers",
     names: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Only these; with --plot also 'warmup(cosine, length=0.1)'.", metavar="[NAME]..."
+            help="Only these; with --plot also 'warmup(cosine, length=0.1)'; of runs, folders [runs].",
+            metavar="[NAME]...",
         ),
     ] = None,
     plot: Annotated[bool, flag("--plot", help="Draw the schedules.")] = False,
+    sort: Annotated[str, typer.Option("--sort", help="Order of runs: path, date, size, runs, state or value; -date "
+                                      "for the latest first.", show_default=False)] = "",
+    having: Annotated[str, typer.Option("--having", help="Only runs with these words in their folder, state, winner, "
+                                        "metric or study.", show_default=False)] = "",
     as_json: Annotated[bool, flag("--json", help="Print all details as JSON.")] = False,
 ) -> None:  # fmt: skip
-    """List components by kind: optimizers, models, losses, schedules, metrics, datasets, and others."""
+    """List components by kind: optimizers, models, losses, schedules, metrics, datasets, and others; or runs."""
     from steepest.errors import unknown_name
 
+    if kind == RUNS:
+        if plot:
+            raise OptionError("--plot draws schedules, not runs", hint="steepest list schedules --plot")
+        found = listed_runs(names or [], sort=sort, having=having, as_json=as_json)
+        console(out=True).print(found, markup=False, highlight=False, soft_wrap=as_json)
+        return
+    if sort or having:
+        raise OptionError(
+            f"{'--sort' if sort else '--having'} has no effect on {kind}", hint="it is for list runs."
+        )
     if kind not in KINDS:
         raise unknown_name("kind of component", kind, KINDS)
     if plot and kind != "schedules":

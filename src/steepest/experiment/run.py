@@ -60,6 +60,7 @@ from steepest.prediction.sameness import outputs_of
 from steepest.prediction.seen import SeenRows
 from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Experiment, experiment_toml
+from steepest.record.inventory import WORKERS
 from steepest.record.schema import Record
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder, command
 from steepest.report.format import seconds as duration
@@ -84,9 +85,6 @@ from steepest.sweep.setup import Setup
 from steepest.train.smaller import what_is_left, without_neurons
 from steepest.train.weights import as_precise
 from steepest.wording import counted
-
-WORKERS = ".workers"
-"""Folder with the data for other processes, while they run."""
 
 
 def open_data(experiment: Experiment) -> Source:

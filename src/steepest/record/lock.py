@@ -52,6 +52,32 @@ def locked(folder: Path) -> Generator[None]:
         os.close(handle)
 
 
+def is_held(folder: Path) -> bool:
+    """Return whether a process is working in a folder; nothing is written.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     before = is_held(Path(folder))
+        ...     with locked(Path(folder)):
+        ...         before, is_held(Path(folder))
+        (False, True)
+    """
+    if fcntl is None:
+        return (folder / NAME).exists()
+    try:
+        handle = os.open(folder / NAME, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES)
+    finally:
+        os.close(handle)
+    return False
+
+
 def _taken(path: Path) -> int:
     assert fcntl is not None
     while True:

@@ -1,0 +1,228 @@
+"""Which comparisons there are below a folder, what is known of them, and what of them can go.
+
+A folder is one of ours if it has an ``experiment.toml`` and a journal that begins as ours do, or a ``study.json`` that
+names a study. Nothing else is listed, and nothing else is deleted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from steepest.errors import FolderError
+from steepest.files import TEMPORARY
+from steepest.record.lock import is_held
+from steepest.record.store import ARMS, BASELINES, PARTS, STUDY, Folder
+
+State = Literal["finished", "unfinished", "under way", "damaged"]
+WORKERS = ".workers"
+"""Folder with the data for other processes, while they run."""
+
+
+@dataclass(frozen=True)
+class FoundRun:
+    """A comparison's folder.
+
+    Attributes:
+        path: where it is.
+        state: ``unfinished`` is what can be resumed, ``damaged`` what cannot be read.
+        title: of its experiment.
+        study: the study that it is of, or nothing.
+        metric: the deciding metric; winner: the arm or network that won; value: its mean on the test rows, NaN where
+            it has none. All three only of finished ones.
+        arms, runs: how many there are; of runs those that are recorded.
+        changed: when its journal was written last, in seconds since 1970.
+        size: of all files, in bytes.
+    """
+
+    path: Path
+    state: State
+    title: str = ""
+    study: str = ""
+    metric: str = ""
+    winner: str = ""
+    value: float | None = None
+    arms: int = 0
+    runs: int = 0
+    changed: float = 0.0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Removable:
+    """What can go of one comparison.
+
+    Attributes:
+        run: the comparison's folder.
+        why: what these files are.
+        files: the files; folders that are left empty go, too.
+        size: of the files, in bytes.
+    """
+
+    run: Path
+    why: str
+    files: tuple[Path, ...] = field(repr=False)
+    size: int
+
+
+def is_ours(path: Path) -> bool:
+    """Return whether a folder is that of a comparison or a study."""
+    try:
+        if _study(path):
+            return True
+        if not (path / "experiment.toml").is_file():
+            return False
+        return Folder(path).journal.first("data") is not None
+    except (OSError, ValueError, FolderError):
+        return False
+
+
+def run_folders(places: Sequence[Path]) -> Iterator[Path]:
+    """Yield the folders of comparisons at or below some places, in alphabetical order; links are not followed.
+
+    Raises:
+        FolderError: a place is no folder.
+    """
+    for place in places:
+        if not place.is_dir():
+            raise FolderError(
+                f"there is no folder {place.as_posix()!r}",
+                hint="name a folder with comparisons in it, such as runs.",
+            )
+        for at, folders, files in os.walk(place):
+            folders.sort()
+            if ("experiment.toml" in files or STUDY in files) and is_ours(Path(at)):
+                folders.clear()
+                yield Path(at)
+
+
+def look_at(path: Path) -> FoundRun:
+    """Return what is known of a comparison's folder."""
+    folder = Folder(path)
+    journal = folder.journal.path
+    changed = journal.stat().st_mtime if journal.is_file() else path.stat().st_mtime
+    about: dict[str, Any] = {
+        "changed": changed,
+        "size": sum(each.stat().st_size for each in _files(path)),
+        "study": _study(path),
+        "title": path.name,
+    }
+    try:
+        begun = folder.journal.first("data")
+        about["title"] = str((begun or {}).get("name") or path.name)
+        about["runs"] = len(folder.journal.read("run"))
+        results = json.loads((path / "results.json").read_text(encoding="utf-8"))
+        winner, metric = str(results["winner"]), str(results["metric"])
+        row = next((each for each in results["rows"] if each["kind"] == "arm" and each["name"] == winner), {})
+        about |= {
+            "title": str(results.get("title") or about["title"]),
+            "metric": metric,
+            "winner": winner,
+            "value": (row.get("metrics") or {}).get(metric, {}).get("mean"),
+            "arms": sum(each["kind"] in ("arm", "optimizer") for each in results["rows"]),
+        }
+        state: State = "finished"
+    except FileNotFoundError:
+        state = "unfinished"
+    except (FolderError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        state = "damaged"
+    return FoundRun(path, "under way" if is_held(path) else state, **about)
+
+
+def removable(path: Path, *, checkpoints: bool = False, unfinished: bool = False) -> list[Removable]:
+    """Return what can go of a comparison's folder; nothing while a process is working in it.
+
+    Args:
+        path: the folder.
+        checkpoints: also weights and rows of finished comparisons, which are made again where they are needed.
+        unfinished: everything of ours in a comparison without results.
+    """
+    if is_held(path):
+        return []
+    finished = (path / "results.json").is_file()
+    found = [("left by a process that was killed", _leftovers(path))]
+    if finished:
+        starts = [each for each in _files(path / "checkpoints") if each.name.startswith("start-")]
+        found.append(("weights that no run starts from any more", starts))
+        if checkpoints:
+            kept = [each for name in ("checkpoints", "rows") for each in _files(path / name)]
+            kept = [each for each in kept if each.suffix == ".safetensors" and each not in starts]
+            found.append(("weights and rows that can be made again", kept))
+    elif unfinished:
+        left = set(found[0][1])
+        found.append(("of a comparison without results", [each for each in _own(path) if each not in left]))
+    some = [(why, tuple(files)) for why, files in found if files]
+    return [Removable(path, why, files, sum(each.stat().st_size for each in files)) for why, files in some]
+
+
+def remove(what: Removable) -> None:
+    """Delete the files, and the folders that they leave empty.
+
+    Raises:
+        FolderError: a file cannot be deleted.
+    """
+    try:
+        for each in what.files:
+            each.unlink(missing_ok=True)
+        above = {folder for each in what.files for folder in each.parents if what.run in folder.parents}
+        still = (what.run / "experiment.toml").exists()
+        if not still:  # then those that were always empty go, too
+            above |= {what.run / name for name in FOLDERS if (what.run / name).is_dir()}
+        for folder in sorted(above, key=lambda each: -len(each.parts)):
+            always = still and folder.parent == what.run and folder.name in PARTS
+            if not always and not folder.is_symlink() and not any(folder.iterdir()):
+                folder.rmdir()
+    except OSError as error:
+        raise FolderError(
+            f"cannot delete {str(error.filename)!r}: {(error.strerror or str(error)).lower()}",
+            hint="give yourself the right to write there.",
+        ) from None
+
+
+FILES = (
+    "experiment.toml", "journal.jsonl", "curves.arrow", "results.csv", "results.json", "report.html", STUDY,
+)  # fmt: skip
+"""Our files in a comparison's folder itself."""
+FOLDERS = (*PARTS, ARMS, BASELINES, "model", "source", "paths", WORKERS)
+"""Our folders there."""
+
+
+SUFFIXES = (".safetensors", ".json", ".parquet")
+"""What our files there end with; the folder ``source`` has copies of code."""
+
+
+def _own(path: Path) -> list[Path]:
+    """Return the files that we write to a comparison's folder, and no other."""
+    own = [each for each in (path / name for name in FILES) if each.is_file() and not each.is_symlink()]
+    for name in FOLDERS:
+        own += [each for each in _files(path / name) if each.suffix in SUFFIXES or name == "source"]
+    return own
+
+
+def _leftovers(path: Path) -> list[Path]:
+    half = [each for each in _files(path) if each.name.startswith(".") and each.name.endswith(TEMPORARY)]
+    inside = [each for each in half if each.parent == path or each.relative_to(path).parts[0] in FOLDERS]
+    return [*inside, *(each for each in _files(path / WORKERS) if each not in inside)]
+
+
+def _files(path: Path) -> list[Path]:
+    """Return the files below a folder, without links and what they lead to."""
+    if path.is_symlink():
+        return []
+    return [
+        Path(at) / name
+        for at, _, names in os.walk(path)
+        for name in sorted(names)
+        if not (Path(at) / name).is_symlink()
+    ]
+
+
+def _study(path: Path) -> str:
+    try:
+        return str(json.loads((path / STUDY).read_text(encoding="utf-8")).get("study", ""))
+    except (OSError, ValueError, AttributeError):
+        return ""

@@ -1,0 +1,158 @@
+"""``steepest list runs`` and ``steepest clean``: what is listed is there, and nothing goes that is not ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from steepest.record.lock import locked
+from steepest.record.schema import Record, RunKey
+from steepest.record.store import Folder
+
+
+def made(path: Path, *, runs: int = 1, value: float | None = None, title: str = "churn") -> Path:
+    """Make a comparison's folder; without a value it has no results."""
+    folder = Folder(path)
+    folder.make()
+    folder.write("experiment.toml", 'name = "churn"\n')
+    folder.begin("f00", title)
+    for seed in range(runs):
+        key = RunKey(name="adam", recipe="abc", seed=seed, phase="final")
+        folder.append_record(Record(key=key, lr=0.1, steps=9, outcome="finished"))
+    for name in ("checkpoints/abc-0", "checkpoints/start-abc-0-best", "rows/abc-0"):
+        (path / f"{name}.safetensors").write_bytes(bytes(100))
+    if value is not None:
+        row = {"kind": "arm", "name": "adam", "metrics": {"rmse": {"mean": value}}}
+        folder.write(
+            "results.json", json.dumps({"title": title, "winner": "adam", "metric": "rmse", "rows": [row]})
+        )
+        folder.write("report.html", "<p>")
+    return path
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch) -> Path:
+    """Folders of comparisons, and others that are not."""
+    monkeypatch.chdir(tmp_path)
+    made(tmp_path / "runs/a", runs=3, value=2.0, title="rent")
+    made(tmp_path / "runs/deep/b", runs=1, value=1.0)
+    made(tmp_path / "runs/c", runs=2)
+    (tmp_path / "runs/mine").mkdir()
+    (tmp_path / "runs/mine/experiment.toml").write_text("[mine]\n")  # of another program
+    (tmp_path / "runs/mine/journal.jsonl").write_text('{"kind":"mine"}\n')
+    (tmp_path / "runs/mine/.a.tmp").write_text("")
+    return tmp_path / "runs"
+
+
+def files(path: Path) -> set[str]:
+    return {each.relative_to(path).as_posix() for each in path.rglob("*") if each.is_file()}
+
+
+def test_all_comparisons_below_a_folder_are_listed(steepest, place) -> None:
+    found = json.loads(steepest("list", "runs", "--json").out)
+    assert [(each["path"], each["state"], each["runs"], each["value"]) for each in found] == [
+        ("runs/a", "finished", 3, 2.0),
+        ("runs/c", "unfinished", 2, None),
+        ("runs/deep/b", "finished", 1, 1.0),
+    ]
+    for each in found:
+        path = Path(each["path"])
+        assert each["bytes"] == sum((path / name).stat().st_size for name in files(path))
+    table = steepest("list", "runs").out
+    assert "rmse 2" in table
+    assert "3 comparisons" in table
+
+
+@pytest.mark.parametrize(
+    ("options", "paths"),
+    [
+        (["--sort", "runs"], ["runs/deep/b", "runs/c", "runs/a"]),
+        (["--sort", "-runs"], ["runs/a", "runs/c", "runs/deep/b"]),
+        (["--sort", "value", "--having", "rmse"], ["runs/deep/b", "runs/a"]),
+        (["--having", "unfinished"], ["runs/c"]),
+        (["--having", "RENT adam"], ["runs/a"]),
+    ],
+)
+def test_they_are_sorted_and_filtered(steepest, place, options, paths) -> None:
+    found = json.loads(steepest("list", "runs", "runs", "--json", *options).out)
+    assert [each["path"] for each in found] == paths
+
+
+def test_one_that_is_under_way_or_damaged_says_so(steepest, place) -> None:
+    with (place / "a/journal.jsonl").open("a") as file:
+        file.write("{\n{}\n")
+    with locked(place / "c"):
+        found = json.loads(steepest("list", "runs", "--json").out)
+        assert [each["state"] for each in found] == ["damaged", "under way", "finished"]
+        assert steepest("clean", "runs/c", "--unfinished", "--yes").out == "nothing to delete\n"
+    assert (place / "c/journal.jsonl").is_file()
+
+
+def test_without_yes_nothing_is_deleted(steepest, place) -> None:
+    before = files(place)
+    said = steepest("clean", "--checkpoints", "--unfinished")
+    assert said.out.splitlines()[-1].startswith("would delete ")
+    assert files(place) == before
+
+
+def test_only_what_is_of_no_more_use_goes(steepest, place) -> None:
+    for name in ("a/.results.json.x.tmp", "a/checkpoints/.abc.tmp", "a/.workers/data.bin"):
+        path = place / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("")
+    before = files(place)
+    said = steepest("clean", "--yes")
+    assert said.status == 0
+    gone = before - files(place)
+    assert gone == {
+        "a/.results.json.x.tmp",
+        "a/checkpoints/.abc.tmp",
+        "a/.workers/data.bin",
+        "a/checkpoints/start-abc-0-best.safetensors",
+        "deep/b/checkpoints/start-abc-0-best.safetensors",
+    }
+    assert not (place / "a/.workers").exists()
+    assert steepest("clean", "--yes").out == "nothing to delete\n"
+
+
+def test_weights_and_unfinished_ones_go_where_that_is_asked_for(steepest, place) -> None:
+    steepest("clean", "--checkpoints", "--yes", "runs/a")
+    assert files(place / "a") == {"experiment.toml", "journal.jsonl", "results.json", "report.html"}
+    assert (place / "a/checkpoints").is_dir()
+    (place / "c/notes.txt").write_text("mine")
+    (place / "c/rows/plot.py").write_text("mine, too")
+    assert steepest("clean", "--unfinished", "--yes").status == 0
+    assert files(place / "c") == {"notes.txt", "rows/plot.py"}
+    steepest("clean", "--yes", str(made(place / "d")), "--unfinished")
+    assert not (place / "d").exists()
+    assert (place / "deep/b/results.json").is_file()
+
+
+def test_what_is_not_ours_and_what_links_lead_to_stays(steepest, place, tmp_path) -> None:
+    other = tmp_path / "elsewhere"
+    other.mkdir()
+    (other / ".kept.tmp").write_text("")
+    (other / "kept.safetensors").write_text("")
+    (place / "c/arms").symlink_to(other)
+    (place / "c/rows/link.safetensors").symlink_to(other / "kept.safetensors")
+    (place / "linked").symlink_to(place / "a")
+    steepest("clean", "--unfinished", "--checkpoints", "--yes")
+    assert files(other) == {".kept.tmp", "kept.safetensors"}
+    assert files(place / "mine") == {"experiment.toml", "journal.jsonl", ".a.tmp"}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["list", "runs", "nowhere"], "there is no folder 'nowhere'"),
+        (["list", "runs", "--sort", "age"], "--sort 'age' is no order"),
+        (["list", "models", "--sort", "date"], "--sort has no effect on models"),
+        (["clean", "nowhere"], "there is no folder 'nowhere'"),
+    ],
+)
+def test_a_wrong_command_is_refused(steepest, place, command, said) -> None:
+    found = steepest(*command)
+    assert found.status == 2
+    assert said in found.err
