@@ -51,12 +51,10 @@ class CovertypePublished(CovertypeStudy):
     question = "Are the printed losses on Covertype those of the code as written, and in the same order?"
     source = "a course notebook of 2025, tutorial on Covertype; losses of two networks in epochs 1 and 38"
     headlines: ClassVar = {
-        "less": "The printed losses are those of the code as written: {farthest}. Deep & cross ends below the deep "
-        "network with {order} of {seeds} seeds ({gap}).",
-        "same": "In so few epochs the first losses can be compared: {farthest}. Deep & cross ends below the deep "
-        "network with {order} of {seeds} seeds ({gap}).",
-        "more": "The printed losses are not those of the code as written: {farthest}. Deep & cross ends below the deep "
-        "network with {order} of {seeds} seeds ({gap}).",
+        "less": "The printed losses are those of the code as written: minus them, those here are {farthest}. {order}",
+        "same": "Minus the printed losses, those here are {farthest}; later ones need --full. {order}",
+        "more": "The printed losses are not those of the code as written: minus them, those here are {farthest}. "
+        "{order}",
     }
     sizes_differ = "the last printed loss is that of epoch 38, which only --full reaches"
 
@@ -141,9 +139,8 @@ class CovertypePublished(CovertypeStudy):
             ("less" if near else "more") if whole else "same",
             {
                 "farthest": _farthest(apart, later if whole else {}),
-                "order": str(lower),
-                "seeds": str(len(last[BASE])),
-                "gap": gap.text(percent=False, digits=4),
+                "order": f"Deep & cross ends below the deep network with {lower} of {len(last[BASE])} seeds "
+                f"({gap.text(percent=False, digits=4)}).",
             },
             beside,
             checks,
