@@ -15,6 +15,7 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.fits import Fits, Optimum
 from steepest.compare.moved import ArmPath
 from steepest.compare.rated import RatedComparison
+from steepest.compare.reaching import Reached
 from steepest.compare.search import ArmSearch
 from steepest.compare.sizes import NetworkSize
 from steepest.compare.studied import Studied
@@ -364,6 +365,7 @@ class Comparison(Frozen):
         sizes: how large the saved network of every arm is, where one of them is pruned.
         planner: how trials were drawn; empty in folders of earlier versions.
         searches: the trials of every arm that was tuned; empty in folders of earlier versions.
+        reached: when the arms reached a target on validation; None of a single arm, and in folders of earlier versions.
         test_share: the share of the rows that one of several test sets has; 0 where there is one.
     """
 
@@ -418,6 +420,7 @@ class Comparison(Frozen):
     sizes: list[NetworkSize] = Field(default_factory=list)
     planner: str = ""
     searches: list[ArmSearch] = Field(default_factory=list)
+    reached: Reached | None = None
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION

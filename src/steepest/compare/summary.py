@@ -29,6 +29,7 @@ from steepest.compare.fits import Fits, Optimum
 from steepest.compare.limits import TUNING_DOUBTED, TUNING_FAILED, Limits, limits, restricted
 from steepest.compare.moved import ArmPath
 from steepest.compare.rated import RatedComparison
+from steepest.compare.reaching import when_reached
 from steepest.compare.recommended import recommended
 from steepest.compare.result import (
     INPUTS,
@@ -196,6 +197,9 @@ def summarize(
         optima=list(findings.optima),
         sizes=list(findings.network_sizes),
         planner=str(make_planner(evidence.setup.planner)),
+        reached=when_reached(
+            {arm.title: evidence.final(arm) for arm in arms}, metric.name, higher=metric.higher_is_better
+        ),
         searches=[arm_search(evidence, arm) for arm in arms if arm.tuned],
         fits=findings.fits,
         pictures=findings.pictures,

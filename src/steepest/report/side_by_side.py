@@ -24,10 +24,11 @@ from steepest.evaluate.metrics import is_positive
 from steepest.files import write_with_folder
 from steepest.recipe import Experiment
 from steepest.report import format as show
+from steepest.report import profiled, theme
 from steepest.report.contrasts import Contrast, contrasts
 from steepest.report.digits import digits_of
 from steepest.report.factors import subject
-from steepest.report.html import embedded_json, own, policy, style, template
+from steepest.report.html import embedded_json, own, plotly_script, policy, style, template
 from steepest.report.view import RankingFigure, metric_of, ranking
 from steepest.report.words import listed
 
@@ -95,7 +96,8 @@ def render_sides(sides: Sequence[Side]) -> str:
         sides: two comparisons or more, in the order in which they are shown; names may contain anything.
     """
     sides = _labelled(sides)
-    script = own("report.js")
+    script, found = own("report.js"), profiled.profiles([each.comparison for each in sides])
+    library = plotly_script() if found else ""
     changed, same = configuration(sides)
     return template("side_by_side.html.j2").render(
         title=" · ".join(each.label for each in sides),
@@ -110,8 +112,18 @@ def render_sides(sides: Sequence[Side]) -> str:
         across=[across(one, other) for one, other in itertools.combinations(sides, 2)],
         style=Markup(style()),
         script=Markup(script),
-        policy=policy([script]),
-        data=Markup(embedded_json({"figures": {}, "dark": {}})),
+        profiles=found,
+        within=profiled.WITHIN,
+        library=Markup(library),
+        policy=policy([each for each in (library, script) if each]),
+        data=Markup(
+            embedded_json(
+                {
+                    "figures": {"profiles": profiled.figure(found)} if found else {},
+                    "dark": theme.dark_for_light(),
+                }
+            )
+        ),
     )
 
 
