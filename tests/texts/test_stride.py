@@ -202,3 +202,20 @@ def test_only_texts_have_a_stride(tmp_path, capsys):
     capsys.readouterr()
     assert main(["predict", str(tmp_path / "run"), str(tmp_path / "a.csv"), "--stride", "4"]) == 2
     assert "--stride 4 has no effect" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("stride", [16, 4])
+def test_rows_that_a_run_left_out_are_the_comparisons_own_whatever_the_stride(done, stride, tmp_path):
+    """Trained on half of the rows: the others are no new text either."""
+    names = ("train", "validation", "test")
+    parts = {name: str(done / f"{name}.txt") for name in names[1:]}
+    data = st.open_source(str(done / "train.txt"), reader="text", block=16, stride=stride, **parts)
+    options = {"model": MODEL, "optimizers": ["adam(lr=0.01)"], "epochs": 1, "seeds": 1, "baseline": "none"}
+    st.compare(data, tmp_path / "run", train_rows=[0.5], **options)
+    model = st.load(tmp_path / "run/model")
+    assert model.seen is not None
+    counts = {name: int(getattr(model.seen, name).sum()) for name in ("trained", "tested", "unused")}
+    rows = {part: -(-len((done / f"{part}.txt").read_bytes() + b"\n") // 16) for part in names}
+    assert counts["tested"] == rows["test"]
+    assert counts["trained"] == round(rows["train"] / 2) + rows["validation"]
+    assert counts["trained"] + counts["tested"] + counts["unused"] == sum(rows.values())

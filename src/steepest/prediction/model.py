@@ -42,7 +42,7 @@ from steepest.prediction.known import Known, Question
 from steepest.prediction.learned import activations_frame, embedding_of, layers_of
 from steepest.prediction.predicted import Predictions, Written, beside, joined
 from steepest.prediction.sameness import check_code, check_outputs
-from steepest.prediction.seen import SeenRows, hashed
+from steepest.prediction.seen import SeenRows, hashed_once
 from steepest.prediction.table import predictions_table
 from steepest.prediction.writing import writing_tables
 from steepest.record.arms import arm_model, check_of_comparison
@@ -315,9 +315,10 @@ class TrainedModel:
         """
         if self.seen is None:
             return
-        batches = (each for part in table for each in self.pipeline.transform_batches(part, BATCH_ROWS))
-        known = (self._answered(each) for each in batches)
-        rows = [hashed(each.values) for each in known if each is not None]
+        parts = (map(self._answered, self.pipeline.transform_batches(part, BATCH_ROWS)) for part in table)
+        rows = [
+            hashed_once((each.values, each.places) for each in part if each is not None) for part in parts
+        ]
         self.seen = self.seen.within(np.concatenate(rows))
 
     @property

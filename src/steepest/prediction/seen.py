@@ -259,6 +259,28 @@ def hashed(values: Iterable[Tensor]) -> NDArray[np.uint32]:
     return (found >> np.uint64(32)).astype(np.uint32)
 
 
+def hashed_once(
+    batches: Iterable[tuple[Iterable[Tensor], NDArray[np.int64] | None]],
+) -> NDArray[np.uint32]:
+    """Return a hash of each row of batches, one where several rows are parts of one.
+
+    Args:
+        batches: values as for :func:`hashed`, and numbers of the rows, the same ones for parts of one; or None.
+
+    Example:
+        >>> values, places = [torch.tensor([7, 7, 9])], np.array([0, 0, 1])
+        >>> len(hashed_once([(values, None)])), len(hashed_once([(values, places)]))
+        (3, 2)
+    """
+    found: list[NDArray[np.uint32]] = []
+    numbers: list[NDArray[np.int64]] = []
+    for values, places in batches:
+        found.append(hashed(values))
+        numbers += [] if places is None else [places]
+    rows = np.concatenate([np.zeros(0, dtype=np.uint32), *found])
+    return rows[np.unique(np.concatenate(numbers), return_index=True)[1]] if numbers else rows
+
+
 def parted(found: NDArray[np.uint32], origin: Origin) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which rows of a table are those that the model was trained or chosen on, and which others equal one.
 
