@@ -14,6 +14,7 @@ import steepest as st
 from steepest.cli import main
 from steepest.landscape.stored import open_run
 from steepest.models import build_model
+from steepest.record.inventory import removable
 from steepest.record.store import Folder
 
 pytest.importorskip("peft", reason="pip install '.[language]'")
@@ -229,6 +230,20 @@ def test_a_frozen_base_is_stored_once(churn_csv: Path, tmp_path: Path, monkeypat
     assert own == {*st.load(out / "model").net.state_dict()}  # it can be moved alone
     base = build_model(MODEL, model.about.shape, seed=model.about.trained["seed"]).state_dict()
     assert all(torch.equal(each, base[name]) for name, each in model.base.state_dict().items())
+    for path in out.glob("arms/*/model.safetensors"):
+        if "lora_A" not in " ".join(safetensors.torch.load_file(path)):
+            path.unlink()  # then only the checkpoint has what last(1) leaves
+    going = {
+        each.relative_to(out).parts[0] for what in removable(out, checkpoints=True) for each in what.files
+    }
+    [left] = [
+        each
+        for what in removable(out, checkpoints=True)
+        for each in what.files
+        if each.parent.name == "frozen"
+    ]
+    assert going == {"checkpoints", "rows", "frozen"}
+    assert not any("base_layer" in name for name in safetensors.torch.load_file(left))
     for path in (out / "frozen").iterdir():
         path.write_bytes(b"damaged")
     capfd.readouterr()
@@ -237,7 +252,7 @@ def test_a_frozen_base_is_stored_once(churn_csv: Path, tmp_path: Path, monkeypat
     Folder(out).forget_unused()
     assert len([*(out / "frozen").iterdir()]) == 2
     for path in files:
-        path.unlink()
+        path.unlink(missing_ok=True)
     Folder(out).forget_unused()
     assert not [*(out / "frozen").iterdir()]
     (out / "results.json").unlink()

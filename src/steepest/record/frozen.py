@@ -70,20 +70,16 @@ def unpacked(root: Path, content: bytes) -> tuple[dict[str, Tensor], dict[str, s
     return tensors, about
 
 
-def forget_unused(root: Path, *files: str) -> None:
-    """Remove the files of frozen parameters that none of some files of weights names.
+def unused(root: Path, *files: str) -> list[Path]:
+    """Return the files of frozen parameters that none of some files of weights names.
 
     Args:
         root: the comparison's folder.
         files: patterns of the files.
     """
-    there = [*(root / FROZEN).glob("*.safetensors")]
-    if not there:
-        return
-    used = {_named(path) for pattern in files for path in root.glob(pattern)}
-    for path in there:
-        if path.stem not in used:
-            path.unlink(missing_ok=True)
+    there = sorted((root / FROZEN).glob("*.safetensors"))
+    used = {_named(path) for pattern in files for path in root.glob(pattern)} if there else set[str]()
+    return [path for path in there if path.stem not in used]
 
 
 def _written(root: Path, tensors: dict[str, Tensor]) -> str:
@@ -111,7 +107,11 @@ def _metadata(content: bytes) -> dict[str, Any]:
 
 
 def _named(path: Path) -> str:
-    with path.open("rb") as file:
-        first = file.read(8)
-        found = _metadata(first + file.read(int.from_bytes(first, "little")))
-    return str(json.loads(found.get("about", "{}")).get(FROZEN, ""))
+    """Return the hash that a file of weights names; nothing where it names none, or is damaged."""
+    try:
+        with path.open("rb") as file:
+            first = file.read(8)
+            found = _metadata(first + file.read(int.from_bytes(first, "little")))
+        return str(json.loads(found.get("about", "{}")).get(FROZEN, ""))
+    except (OSError, ValueError, AttributeError):
+        return ""

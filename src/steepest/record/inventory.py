@@ -15,8 +15,9 @@ from typing import Any, Literal
 
 from steepest.errors import FolderError
 from steepest.files import TEMPORARY
+from steepest.record.frozen import FROZEN, unused
 from steepest.record.lock import is_held
-from steepest.record.store import ARMS, BASELINES, PARTS, STUDY, Folder
+from steepest.record.store import ARMS, BASELINES, NETWORKS, PARTS, STUDY, Folder
 
 State = Literal["finished", "unfinished", "under way", "damaged"]
 WORKERS = ".workers"
@@ -151,6 +152,8 @@ def removable(path: Path, *, checkpoints: bool = False, unfinished: bool = False
         if checkpoints:
             kept = [each for name in ("checkpoints", "rows") for each in _files(path / name)]
             kept = [each for each in kept if each.suffix == ".safetensors" and each not in starts]
+            ours = {*_files(path / FROZEN)}  # no link, nor what one leads to
+            kept += [each for each in unused(path, NETWORKS) if each in ours]
             found.append(("weights and rows that can be made again", kept))
     elif unfinished:
         left = set(found[0][1])
@@ -187,7 +190,7 @@ FILES = (
     "experiment.toml", "journal.jsonl", "curves.arrow", "results.csv", "results.json", "report.html", STUDY,
 )  # fmt: skip
 """Our files in a comparison's folder itself."""
-FOLDERS = (*PARTS, ARMS, BASELINES, "model", "source", "paths", WORKERS)
+FOLDERS = (*PARTS, ARMS, BASELINES, FROZEN, "model", "source", "paths", WORKERS)
 """Our folders there."""
 
 

@@ -26,7 +26,7 @@ from steepest.files import (
     write_with_folder,
 )
 from steepest.record import lock
-from steepest.record.frozen import forget_unused, packed, unpacked
+from steepest.record.frozen import packed, unpacked, unused
 from steepest.record.journal import RUN, Journal
 from steepest.record.schema import BaselineRecord, Record
 
@@ -38,6 +38,8 @@ SOURCE = "source"
 
 ARMS = "arms"
 """The folder with the best network of each arm, by the arm's id."""
+NETWORKS = f"{ARMS}/*/model.safetensors"
+"""The files of their weights."""
 
 BASELINES = "baselines"
 """The folder with the fitted baselines, by their registered names."""
@@ -312,7 +314,8 @@ class Folder:
 
     def forget_unused(self) -> None:
         """Remove the files of frozen parameters that no file of weights names."""
-        forget_unused(self.path, "checkpoints/*.safetensors", f"{ARMS}/*/model.safetensors")
+        for path in unused(self.path, "checkpoints/*.safetensors", NETWORKS):
+            path.unlink(missing_ok=True)
 
     def history(self) -> dict[tuple[str, int], Record]:
         """Return the newest record of every run by (recipe id, seed).
