@@ -38,6 +38,7 @@ PAGES = {
     "projections": "reference/projections.md",
     "planes": "reference/planes.md",
     "planners": "reference/planners.md",
+    "trackers": "how-to/many-comparisons.md",
     "studies": "reference/studies.md",
     "pages": "how-to/pages.md",
 }

@@ -50,7 +50,7 @@ COMMON_OPTIONS = (
 TUNING_OPTIONS = ("learning_rates", "tune", "planner", "scan_rates", "full_rates", "sweep", "equal")
 DATA_OPTIONS = ("positive",)
 """Options of the protocol that are about the data."""
-REPEATABLE = ("embedding", "tune", "callbacks", "baseline", *Factors.model_fields)
+REPEATABLE = ("embedding", "tune", "callbacks", "baseline", "track", *Factors.model_fields)
 FILES = {"test": "test_file", "validation": "validation_file"}
 """Options that are a share of the rows, and their twins that name a file."""
 WITHOUT_DEFAULT = ("missing", "device", "threads", "workers")
@@ -73,6 +73,7 @@ KINDS = {
     "projections": "steepest.mapping.projection:registry",
     "planes": "steepest.landscape.choosing:registry",
     "planners": "steepest.sweep.planner:registry",
+    "trackers": "steepest.sweep.tracking:registry",
     "studies": "steepest.studies:registry",
     "pages": "steepest.pages.page:registry",
 }

@@ -79,7 +79,7 @@ def check_folder(
         for key, cell in cells.items()
         if key in began.plan.cells and not began.plan.cells[key].changed(cell.of)
     ]
-    for option in (each for each in EXECUTION_OPTIONS if each != "workers"):
+    for option in (each for each in EXECUTION_OPTIONS if each not in ("workers", "track")):
         wanted = asked.get(option)
         before = [began.plan.device] if option == "device" else [getattr(each, option) for each in used]
         other = next((each for each in before if wanted not in (None, "auto", each)), None)

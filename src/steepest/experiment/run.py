@@ -82,6 +82,7 @@ from steepest.sweep.planned import History, PlannedRun
 from steepest.sweep.planner import check_lengths
 from steepest.sweep.runner import Runner
 from steepest.sweep.setup import Setup
+from steepest.sweep.tracking import tracked
 from steepest.train.smaller import what_is_left, without_neurons
 from steepest.train.weights import as_precise
 from steepest.wording import counted
@@ -176,7 +177,7 @@ def _carry_out(
         settings.datasets,
         folder,
         metrics,
-        observer,
+        tracked(observer, experiment.execution.track, folder.path),
         settings.plan.device,
         cells=settings.plan.cells,
         programs=settings.programs,

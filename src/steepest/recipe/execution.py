@@ -53,6 +53,10 @@ class ExecutionOptions(FrozenOptions):
         description="compile each training step into one program, cached for the next time (needs a C++ compiler); "
         "auto: where it saves time",
     )
+    track: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
+        (),
+        description="another program that is told of every run when it ends: tensorboard:DIR or mlflow:URI; repeatable",
+    )
 
 
 class Timings(FrozenOptions):

@@ -1,0 +1,1 @@
+"""The trackers, one a file."""
