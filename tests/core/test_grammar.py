@@ -30,6 +30,9 @@ READ = [
     ("f(a-b-c(1), rule=delta-bar-delta)", "f", (grammar.Spec("a-b-c", (1,)),), {"rule": "delta-bar-delta"}),
     ("mine.py:MyOpt(beta=0.9)", "mine.py:MyOpt", (), {"beta": 0.9}),
     ("some/folder/mine.py:Inner.Opt", "some/folder/mine.py:Inner.Opt", (), {}),
+    ("net(start=/data/my-model, r=2)", "net", (), {"start": "/data/my-model", "r": 2}),
+    ("net(../a-b/c.d, ~/x)", "net", ("../a-b/c.d", "~/x"), {}),
+    ("net(start='/a, b')", "net", (), {"start": "/a, b"}),
 ]  # fmt: skip
 
 

@@ -65,6 +65,8 @@ def parse(text: str) -> Spec:
         (1e-05,)
         >>> parse("distil(teacher=runs/my-run)").options["teacher"]
         'runs/my-run'
+        >>> parse("transformer(start=/data/my-model, dropout=0.1)").options["start"]
+        '/data/my-model'
     """
     text = text.strip()
     head, bracket, rest = text.partition("(")
@@ -76,7 +78,7 @@ def parse(text: str) -> Spec:
     if not bracket:
         return Spec(name)
     try:
-        call = ast.parse(f"f({rest}", mode="eval").body
+        call = _parsed(f"f({rest}").body
         if not isinstance(call, ast.Call):
             raise ValueError("not a call")
         return _called(name, call)
@@ -139,6 +141,18 @@ def _words_only(kind: Any) -> bool:
 
 def _text(value: Any) -> str:
     return str(value) if isinstance(value, Spec) else repr(value)
+
+
+_PATH = re.compile(r"(?<=[=(,])\s*((?:/|\.\.?/|~/)[^,()'\"\s]*)")
+"""A path without quotation marks, where a value begins."""
+
+
+def _parsed(text: str) -> ast.Expression:
+    """Return a call as Python reads it; where it cannot, with paths such as ``/data/model`` in quotation marks."""
+    try:
+        return ast.parse(text, mode="eval")
+    except SyntaxError:
+        return ast.parse(_PATH.sub(lambda found: repr(found[1]), text), mode="eval")
 
 
 def _called(name: str, call: ast.Call) -> Spec:
