@@ -88,7 +88,8 @@ def test_an_observer_without_trackers_is_the_same(tmp_path) -> None:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_every_run_of_a_comparison_is_told(churn, tmp_path, monkeypatch, workers) -> None:
     kept = Kept()
-    monkeypatch.setattr("steepest.sweep.tracking.make_tracker", lambda text: kept)
+    for module in ("steepest.sweep.tracking", "steepest.experiment.settings"):
+        monkeypatch.setattr(f"{module}.make_tracker", lambda text: kept)
     made = st.plan(
         churn, target="churned", optimizers=["sgd(lr=0.1)", "adam(lr=0.01)"], seeds=2, epochs=1, hidden=(4,),
         device="cpu", compile="off", baseline="none", workers=workers, track=["kept:here"],

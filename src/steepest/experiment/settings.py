@@ -72,6 +72,7 @@ from steepest.sweep.stages import (
     plain_run_of,
 )
 from steepest.sweep.timing import StepTimings, choose_execution, workers_for
+from steepest.sweep.tracking import make_tracker
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
 from steepest.train.compiled import Programs
@@ -298,6 +299,8 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
     if protocol.sweep:
         check_sweep(methods)
         check_drawn_at_once(planner)
+    for text in experiment.execution.track:
+        make_tracker(text)
     for arm in wanted:
         check_method(arm.regularizer, arm.optimizer.rule, arm.rates)
         procedure = make_procedure(arm.procedure)
