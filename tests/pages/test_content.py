@@ -92,7 +92,7 @@ def test_what_is_no_page_is_refused(data: dict[str, Any], said: str, tmp_path: P
         make_content(str(path))
 
 
-STUDIES = ("compare-optimizers", "minibatch-time", "step-cost")
+STUDIES = ("compare-optimizers", "minibatch-time", "overparameterisation", "step-cost")
 
 
 @pytest.mark.parametrize("name", STUDIES)

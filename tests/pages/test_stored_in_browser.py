@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from steepest.pages.page import stored_numbers
-from steepest.pages.shown import compare_optimizers, minibatch_time
+from steepest.pages.shown import compare_optimizers, minibatch_time, overparameterisation
 from tests.pages.visiting import DRAWN, text, visit
 from tests.report.browser import Browser, find_browser
 
@@ -73,3 +73,14 @@ def test_every_rule_has_its_best_rate(browser: Browser, files: dict[str, Path]) 
         assert page.run("[steepest.page.state.rates, steepest.page.state.lr]") == ["one", -4]
         at = compare_optimizers.after(found[100], "RMSprop", 500)
         assert f"{at[1e-4]:.3g}" in text(page, "#numbers")
+
+
+def test_starts_end_where_they_are_stored(browser: Browser, files: dict[str, Path]) -> None:
+    with browser.page(files["overparameterisation"], width=1280) as page:
+        visit(page, "lr=-1.5&steps=300&starts=9")
+        assert text(page, "#note") == "Shown is the nearest stored run: learning rate 0.05."
+        for noise in overparameterisation.KINDS:
+            visit(page, f"noise={noise}&lr=-0.7&steps=300&starts=9")
+            wanted = [overparameterisation.ends(net, noise, 0.2, 300, 9) for net in overparameterisation.NETS]
+            assert page.run("steepest.shown.ends") == wanted
+        assert page.complaints() == []
