@@ -19,7 +19,7 @@ from steepest.cli import main
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine, StudyRow
 from steepest.data.catalog import SOURCES, places
 from steepest.data.variants import Variant
-from steepest.errors import FolderError, UnknownNameError
+from steepest.errors import DataError, FolderError, OptionError, UnknownNameError
 from steepest.experiment.given import Arm
 from steepest.record.store import STUDY
 from steepest.report.html import render_html
@@ -34,6 +34,7 @@ from steepest.studies.base.keeping import kept_answer, kept_text
 from steepest.studies.base.making import StudyPlan, finished, planned
 from steepest.studies.base.notebook import notebook
 from steepest.studies.base.study import MAIN, SIZES, Answer, Comparing, Size, Study, StudyArm
+from steepest.studies.base.texts import stories_folder
 from steepest.studies.base.watching import CURVATURE, FITTED, LOSS, MEMORISED, NORM_1, NORM_2, RIGHT, WRONG
 from steepest.sweep.observer import Observer
 from steepest.version import version
@@ -56,6 +57,9 @@ CASES = {
     "dropout": 5,
     "early-stopping": 5,
     "filters": 0,
+    "full-lora-frozen": 6,
+    "lora": 3,
+    "lora-grid": 16,
     "losses": 5,
     "lottery-ticket": 13,
     "memorisation": 4,
@@ -68,13 +72,14 @@ CASES = {
     "overparameterisation": 8,
     "penalties": 13,
     "pruning": 13,
+    "qlora": 3,
     "residual": 4,
     "sensitivity": 5,
     "step-cost": 0,
 }
 """Every study, with the arms of its own comparison with ``--quick``; 0 where it trains nothing."""
 
-SAME_ROWS = {"losses", "mnist-benchmark", "overparameterisation"}
+SAME_ROWS = {"lora", "lora-grid", "losses", "mnist-benchmark", "overparameterisation", "qlora"}
 """Studies whose seeds draw no training rows, as the published ones did not."""
 
 MOST = {"quick": (0.5, 20.0), "default": (5.0, 20.0), "full": (math.inf, math.inf)}
@@ -95,19 +100,39 @@ TABLES = {
 """Studies of a table of the catalog, which is slow to read where it is the published one."""
 
 
+TEXTS = {"full-lora-frozen": "shakespeare", "lora": "wikitext", "lora-grid": "wikitext", "qlora": "wikitext"}
+"""Studies of a text, which begin with a network that the user has, too."""
+
+
+def _lacking(name: str) -> str:
+    """Return what is not on this machine of what a study needs, or nothing."""
+    if name in TEXTS:
+        try:
+            stories_folder()
+        except DataError as error:
+            return str(error)
+    own = {**TABLES, **TEXTS}
+    needed = [own[name]] if name in own else ["mnist", "fashion-mnist"]
+    there = all(places(SOURCES.load(each)) for each in needed)
+    return "" if there else f"STEEPEST_DATA names no folder with {' and '.join(needed)}"
+
+
 @pytest.mark.parametrize(
     ("name", "size"),
     [
-        pytest.param(name, size, marks=[pytest.mark.slow] if name in TABLES and size == "full" else [])
+        pytest.param(
+            name, size, marks=[pytest.mark.slow] if name in {*TABLES, *TEXTS} and size == "full" else []
+        )
         for name in CASES
         for size in SIZES
     ],
 )
 def test_a_study_keeps_its_budget(name: str, size: str) -> None:
     """Its steps cost no more than it says, and it says no more than a study of its size may cost."""
-    needed = [TABLES[name]] if name in TABLES else ["mnist", "fashion-mnist"]
-    if size != "quick" and not all(places(SOURCES.load(each)) for each in needed):
-        pytest.skip(f"STEEPEST_DATA names no folder with {' and '.join(needed)}")
+    if name in TEXTS:
+        pytest.importorskip("bitsandbytes", reason="pip install '.[language]'")
+    if size != "quick" and (lacking := _lacking(name)):
+        pytest.skip(lacking)
     says = {of: registry.entry(name).more[of][size] for of in ("minutes", "tflop")}
     found = plan_study(name, size)
     assert (found.tflop > 0) == bool(found.plans)
@@ -395,6 +420,38 @@ def test_a_study_writes_into_no_other_folder(tmp_path):
     with pytest.raises(FolderError, match="is not empty and contains no experiment"):
         planned(Small(), "quick").run(tmp_path, observer=Observer())
     assert [each.name for each in tmp_path.iterdir()] == ["notes.txt"]
+
+
+class Sized(Small):
+    """A study with an option."""
+
+    def __init__(self, width: int = 16) -> None:
+        self.width = width
+
+
+def test_options_of_a_study_stand_in_brackets(tmp_path):
+    (tmp_path / "sized.py").write_text(
+        "from tests.studies.test_studies import Sized as Own\n\n\nclass Sized(Own):\n    name = 'sized'\n"
+    )
+    reference = f"{tmp_path.as_posix()}/sized.py:Sized"
+    assert making.make_study(f"{reference}(width=8)").width == making.make_study(f"{reference}(8)").width == 8
+    assert making.make_study(reference).width == 16
+    with pytest.raises(UnknownNameError, match="option of the study sized 'height'"):
+        making.make_study(f"{reference}(height=8)")
+    with pytest.raises(OptionError, match="the study sized has 1 option"):
+        making.make_study(f"{reference}(8, 9)")
+    with pytest.raises(OptionError, match="the study memorisation has 0 options"):
+        making.make_study("memorisation(3)")
+
+
+def test_a_study_of_fine_tuning_begins_with_the_model_that_is_named(tmp_path):
+    with pytest.raises(OptionError, match="there is no folder 'no/such'"):
+        making.make_study("lora(model='no/such')")
+    made = making.make_study(f"lora(model='{tmp_path.as_posix()}')")
+    with pytest.raises(OptionError, match=r"has no effect with (--)?quick"):
+        made.data("quick")
+    assert made.start("default") == f"hf:{tmp_path.as_posix()}"
+    assert made.attention == "q_proj,k_proj,v_proj"
 
 
 def test_what_is_no_study_is_refused(tmp_path):

@@ -25,6 +25,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     users, items = (draw.integers(20, size=400) for _ in range(2))
     ratings = {"userId": users, "movieId": items, "rating": draw.integers(1, 6, size=400)}
     pl.DataFrame(ratings).write_csv(made / "ratings.csv")
+    (made / "my-texts.txt").write_text("the king and a queen of rome and no more war\n" * 300)
     return made
 
 
@@ -32,6 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_command_for_ones_own_data_plans_a_comparison(
     name: str, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if "lora" in registry.entry(name).more["yours"]:
+        pytest.importorskip("bitsandbytes", reason="pip install '.[language]'")
     words = shlex.split(registry.entry(name).more["yours"].replace("photos/", "digits"))
     assert words[0] == "compare"
     monkeypatch.chdir(folder)

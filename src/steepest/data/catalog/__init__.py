@@ -243,7 +243,7 @@ def locate(name: str) -> tuple[Path, ...]:
 def places(source: DatasetSource) -> tuple[Path, ...]:
     """Return where the files of a data set are on this machine; empty if one is missing. Nothing is checked."""
     if source.directory:
-        found = [base / source.directory for base in _bases()]
+        found = [base / source.directory for base in data_folders()]
         return tuple(each for each in found if each.is_dir())[:1]
     return tuple(path for path, _ in _there(source))
 
@@ -259,7 +259,7 @@ def cache_folder() -> Path:
     return Path(base) / "steepest"
 
 
-def _bases() -> list[Path]:
+def data_folders() -> list[Path]:
     """Return the folders in which files are looked for, in this order."""
     folder = os.environ.get("STEEPEST_DATA")
     return ([Path(folder).expanduser()] if folder else []) + [cache_folder()]
@@ -277,7 +277,7 @@ def _there(source: DatasetSource) -> list[tuple[Path, DataFile]]:
 def _found(file: DataFile) -> Path | None:
     if file.embedded is not None:
         return file.embedded
-    return next((path for base in _bases() if (path := base / file.folder / file.name).exists()), None)
+    return next((path for base in data_folders() if (path := base / file.folder / file.name).exists()), None)
 
 
 def _paths(source: DatasetSource) -> tuple[Path, ...]:
@@ -287,7 +287,7 @@ def _paths(source: DatasetSource) -> tuple[Path, ...]:
             return there
         raise DataError(
             f"the data set {source.name!r} is a folder that is not on this machine",
-            hint=f"{source.page} describes it; put it at {str(_bases()[0] / source.directory)!r}.",
+            hint=f"{source.page} describes it; put it at {str(data_folders()[0] / source.directory)!r}.",
         )
     if there := _there(source):
         return tuple(_checked(path, file) for path, file in there)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -228,18 +230,26 @@ def plan_study(name: str, size: str = "default", out: str | Path | None = None) 
 
 
 def make_study(name: str) -> Study:
-    """Return a study by its name, or of a class of one's own by a reference.
+    """Return a study by its name, or of a class of one's own by a reference; its options stand in brackets.
+
+    Options are the arguments of the class: ``lora(model=FOLDER)``.
 
     Raises:
-        UnknownNameError: there is no such study.
-        OptionError: the reference leads to no study.
+        UnknownNameError: there is no such study, or it has no such option.
+        OptionError: the reference leads to no study, or an option has a value that the study refuses.
     """
-    if not grammar.parse(name).is_reference:
-        return registry.load(name)()
-    found = load_reference(name)
+    spec = grammar.parse(name)
+    found = load_reference(spec.name) if spec.is_reference else registry.load(spec.name)
     if not (isinstance(found, type) and issubclass(found, Study)):
-        raise OptionError(f"{name!r} is no study", hint="name a class that derives from Study.")
-    return found()
+        raise OptionError(f"{spec.name!r} is no study", hint="name a class that derives from Study.")
+    known = [*inspect.signature(found).parameters]
+    for each in spec.options:
+        if each not in known:
+            raise unknown_name(f"option of the study {found.name}", each, known)
+    if len(spec.arguments) + len(spec.options) > len(known):
+        what = f"the study {found.name} has {counted(len(known), 'option')}"
+        raise OptionError(f"{name}: {what}", hint=f"write {found.name}{f'({known[0]}=…)' if known else ''}.")
+    return found(*spec.arguments, **spec.options)
 
 
 def planned(made: Study, size: Size, out: Path | None = None) -> StudyPlan:
@@ -309,6 +319,10 @@ def _plan(comparing: Comparing, data: StudyData, name: str) -> Plan:
     if any(each.schedule is None for each in arms):
         options["schedule"] = "constant"
     options |= {**data.options, **comparing.options}
+    for name in ("validation", "test", "also", "tokenizer"):  # files of a text lie beside it
+        value = options.get(name)
+        if isinstance(value, str) and (beside := data.path.parent / value).is_file():
+            options[name] = beside.as_posix()
     for of in ("train_rows", "labels", "regularizer", "procedure", "loss"):  # what is written into arms
         if of in options:
             value = options.pop(of)
@@ -322,11 +336,13 @@ def training_flop(planned: Plan) -> float:
     """Return the floating-point operations of all training steps of a comparison of networks of dense layers.
 
     A dense layer with P weights costs 2 P operations a row forward and 4 P backward, a look-up none; a step costs as
-    many gradients as its method says. Evaluations are not counted.
+    many gradients as its method says. Of a text every token of a row costs that. Evaluations are not counted.
     """
     protocol, total = planned.experiment.protocol, 0.0
     everything = planned.table.make(0)[0]
-    counts = {arm.model_text: _multiplied(build_model(arm.model, everything.shape)) for arm in planned.arms}
+    shape = everything.shape
+    tokens = math.prod(shape.fields[0].size) if shape.takes == "tokens" else 1
+    counts = {arm.model_text: tokens * _multiplied(build_model(arm.model, shape)) for arm in planned.arms}
     rows = {arm.train_rows: _rows(arm.train_rows, len(everything.train)) for arm in planned.arms}
     most = max(_steps(rows[arm.train_rows], arm.batch_size) for arm in planned.arms)
     seen_stages: set[tuple[str, ...]] = set()
