@@ -80,6 +80,15 @@ def source(tmp_path: Path) -> TextData:
     return TextData(written(tmp_path / "texts"), TableOptions(block=16))
 
 
+@pytest.mark.parametrize("of", ["", "baselines/bigram"])
+def test_networks_of_texts_are_for_no_other_program(done, of, capsys):
+    """The reason is said, of baselines too."""
+    assert main(["export", str(done / of), "--format", "torch"]) == 2
+    said = capsys.readouterr().err
+    assert "the rows of 'next token' are not prepared as a table" in said
+    assert "Hint: predict with steepest" in said
+
+
 def test_fewer_rows_of_a_text_are_some_of_all(source):
     """Drawn and nested as those of tables; what they are judged on stays."""
     whole, _ = source.make(0)

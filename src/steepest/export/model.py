@@ -40,6 +40,7 @@ def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
         ModelError: the source of the user's own network cannot stand alone.
         PreparationError: the preparation cannot be followed without steepest.
     """
+    prepared = encoders(model.pipeline)  # first: what no other program can prepare is refused as such
     net = in_32_bits(model.plain)
     found = portable(net)
     if found is None:
@@ -51,7 +52,7 @@ def as_torch(model: TrainedModel, built_by: str | ModelBuilder | None) -> Files:
     else:
         about, weights = dict(found.about), found.weights
         files = {"model.py": _module(found.module), **{f"{name}.py": _module(name) for name in found.beside}}
-    known = {**encoders(model.pipeline), "network": about}
+    known = {**prepared, "network": about}
     return {
         "README.md": readme(model, known, "torch"),
         **files,
