@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import ClassVar
+from pathlib import Path
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -22,7 +23,8 @@ from steepest.experiment.given import Arm
 from steepest.studies.base.bands import band
 from steepest.studies.base.data import StudyData, all_digits
 from steepest.studies.base.found import Found, StudyColumn, gaps, mean_text
-from steepest.studies.base.study import MAIN, Answer, Comparing, Size, Study, StudyArm, by_size
+from steepest.studies.base.given_network import dense_network, read_state, standardised_test
+from steepest.studies.base.study import MAIN, Answer, Comparing, Measurement, Size, Study, StudyArm, by_size
 from steepest.train.callback import Callback, View
 
 COMPONENTS = {
@@ -42,6 +44,7 @@ BATCHES, PUBLISHED = (200, 400, 600), (2.235, 2.068, 1.789, 1.266, 1.067, 0.931)
 """After which batches of each of the two epochs the loss was printed, and the losses, on validation digits."""
 END, BENCHMARK, GUESS = 0.810, 0.9932, 0.1
 NEW_LOSS, BY_BATCH = "test loss", "test accuracy, mean of batches"
+GIVEN = "given"
 EVALUATED = 256
 """Rows of an evaluated batch in the published code: the last of 10,000 has 16, and weighs as much as any."""
 
@@ -83,7 +86,11 @@ def batch_mean(values: Tensor, size: int) -> float:
 
 
 class MnistBenchmark(Study):
-    """The benchmark network as published, and with its rate tuned."""
+    """The benchmark network as published, and with its rate tuned.
+
+    Args:
+        state_dict: a file with the weights of a network of dense layers, which is evaluated beside them.
+    """
 
     name = "mnist-benchmark"
     question = (
@@ -102,6 +109,30 @@ class MnistBenchmark(Study):
         "less": "{rate} Adam is right on {published} % of the test digits after {epochs} epochs, more than with a "
         "tuned rate and {more} epochs ({tuned} %, {gain}).{bench}",
     }
+
+    def __init__(self, state_dict: str = "") -> None:
+        self._given = Path(state_dict).expanduser() if state_dict else None
+        if self._given is not None:
+            read_state(self._given)
+
+    def measurements(self, size: Size) -> Mapping[str, Measurement]:
+        """Return what a given network does on test digits, if one is given."""
+        del size
+        return {} if self._given is None else {GIVEN: self._evaluated}
+
+    def _evaluated(self, data: StudyData) -> Mapping[str, Any]:
+        """Return loss, accuracy and mean accuracy of batches of the given network, on the test digits."""
+        assert self._given is not None
+        x, y = standardised_test(data)
+        with torch.no_grad():
+            outputs = dense_network(read_state(self._given), x.shape[1], 10)(x)
+        right = (outputs.argmax(1) == y).double()
+        return {
+            "file": self._given.name,
+            "loss": float(cross_entropy(outputs, y)),
+            "accuracy": float(right.mean()),
+            "by_batch": batch_mean(right, EVALUATED),
+        }
 
     def data(self, size: Size) -> StudyData:
         """Return the digits: with ``quick`` bundled ones, else MNIST with 50,000 to train on and 10,000 to validate."""
@@ -161,7 +192,7 @@ class MnistBenchmark(Study):
                 if mnist
                 else "",
             },
-            _beside(found, shown, mean_text(tuned, digits=2)) if mnist else [],
+            [*(_beside(found, shown, mean_text(tuned, digits=2)) if mnist else []), *_given(found)],
             [
                 Check(
                     what="the tuned network is right more often than guessing, by far",
@@ -182,6 +213,20 @@ class MnistBenchmark(Study):
                 ),
             ],
         )
+
+
+def _given(found: Found) -> list[Beside]:
+    """Return the given network beside the published pretrained one."""
+    if GIVEN not in found.measured:
+        return []
+    one = found.measured[GIVEN]
+    return [
+        Beside(
+            what=f"the given network, {one['file']}: test loss, accuracy, mean of batches",
+            published="0.025, not printed, 99.32 % (the pretrained network)",
+            measured=f"{one['loss']:.3f}, {100 * one['accuracy']:.2f} %, {100 * one['by_batch']:.2f} %",
+        )
+    ]
 
 
 def _rate(size: str) -> float:
