@@ -60,11 +60,12 @@ def test_a_single_short_moment_is_no_measurement(monkeypatch) -> None:
     assert interleaved({"a": lambda: next(lucky)}) == {"a": 1.0}
 
 
-def test_slow_steps_are_timed_in_fewer_rounds(monkeypatch) -> None:
+@pytest.mark.parametrize(("seconds", "rounds"), [(2.0, LEAST_ROUNDS), (25.0, 2), (40.0, 1)])
+def test_slow_steps_are_timed_in_fewer_rounds(monkeypatch, seconds: float, rounds: int) -> None:
     machine = Machine(0.0)
     monkeypatch.setattr(module.time, "perf_counter", lambda: machine.now)
-    interleaved({"a": machine.block("a", 20.0), "b": machine.block("b", 30.0)})
-    assert machine.order == ["a", "b"] * LEAST_ROUNDS
+    interleaved({"a": machine.block("a", seconds), "b": machine.block("b", seconds)})
+    assert machine.order == ["a", "b"] * rounds
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +96,25 @@ def test_real_steps_are_timed_in_turn_and_go_on(bench: Bench, monkeypatch) -> No
     for name in ways:
         steps = [(first, count) for called, first, count in made if called == name]
         assert all(first + count == after for (first, count), (after, _) in itertools.pairwise(steps))
+
+
+def test_a_step_of_seconds_is_a_block(bench: Bench, monkeypatch) -> None:
+    """One step warms up, the next one is the measurement; a run that takes long is looked at once."""
+    made: list[int] = []
+    real = module._Begun.make
+    monkeypatch.setattr(module._Begun, "make", lambda self, count: made.append(count) or real(self, count))
+    monkeypatch.setattr(module, "SLOW_STEP", 0.0)
+    monkeypatch.setattr(module, "SLOW_LOOK", 0.0)
+    way = Way(make_rule("sgd"), Execution())
+    assert bench.steps({"sgd": way})["sgd"] > 0
+    assert made == [1] * (1 + ROUNDS)
+    runs: list[int] = []
+    run = Bench._run
+    monkeypatch.setattr(Bench, "_run", lambda self, way, looks: runs.append(looks) or run(self, way, looks))
+    look, rest = bench.evaluation(way)
+    assert runs == [1]
+    assert look > 0
+    assert rest >= 0
 
 
 def test_large_models_are_made_again_in_every_round(bench: Bench, monkeypatch) -> None:

@@ -39,7 +39,13 @@ K = TypeVar("K")
 ROUNDS, LEAST_ROUNDS = 7, 3
 """Every way of making steps is timed once in each round."""
 MOST_SECONDS = 6.0
-"""After so long, no further round begins."""
+"""After so long, no round beyond the least begins."""
+MUCH_SECONDS = 60.0
+"""After so long, none begins at all: what takes so long is not decided by a busy moment."""
+SLOW_STEP = 1.0
+"""Seconds of a step from which one alone is a block, and one warms up for it."""
+SLOW_LOOK = 5.0
+"""Seconds of a run with one step and one look from which it is the measurement, and is not repeated."""
 WARM_UP = 3
 """Steps before the first block; the first step makes what an optimizer keeps."""
 BLOCK_STEPS, BLOCK_SECONDS = 10, 0.1
@@ -49,7 +55,7 @@ CUDA_BLOCKS = 4
 MOST_KEPT = 50_000_000
 """Numbers in the models that are kept between rounds; larger ones are made again."""
 LOOKS = 6
-"""Steps of a run that reads the validation rows after each of them."""
+"""Steps of a run that reads the validation rows after each of them, where that is soon done."""
 CHECKED = 8
 """Steps in which a compiled program is held against eager steps."""
 
@@ -63,7 +69,8 @@ def in_rounds(blocks: Mapping[K, Callable[[], float]]) -> dict[K, list[float]]:
     found: dict[K, list[float]] = {name: [] for name in blocks}
     started = time.perf_counter()
     for done in range(ROUNDS):
-        if done >= LEAST_ROUNDS and time.perf_counter() - started > MOST_SECONDS:
+        taken = time.perf_counter() - started
+        if taken > (MOST_SECONDS if done >= LEAST_ROUNDS else MUCH_SECONDS):
             break
         for name, block_of in blocks.items():
             found[name].append(block_of())
@@ -241,23 +248,28 @@ class Bench:
 
     def evaluation(self, way: Way) -> tuple[float, float]:
         """Return the seconds of reading the validation rows once, and what a run takes beside steps and readings."""
-        look, rest = math.inf, math.inf
-        for _ in range(3):
-            started = time.perf_counter()
-            made = self._run(way)
-            whole, clocks = time.perf_counter() - started, made.clocks
-            look = min(look, clocks.evaluate / len(made.curve))
-            rest = min(rest, whole - clocks.train - clocks.compile - clocks.evaluate)
+        first, look, rest = self._looked(way, 1)
+        if first < SLOW_LOOK:
+            found = [self._looked(way, LOOKS) for _ in range(3)]
+            look, rest = min(each[1] for each in found), min(each[2] for each in found)
         return look, max(rest, 0.0)
 
-    def _run(self, way: Way) -> Record:
-        changes = {"steps": LOOKS, "optimizer": whole_spec(way.rule), "schedule": "constant"}
+    def _looked(self, way: Way, looks: int) -> tuple[float, float, float]:
+        """Return the seconds of a run, of one of its looks, and of what is neither a look nor a step."""
+        started = time.perf_counter()
+        made = self._run(way, looks)
+        whole, clocks = time.perf_counter() - started, made.clocks
+        look = clocks.evaluate / len(made.curve)
+        return whole, look, whole - clocks.train - clocks.compile - clocks.evaluate
+
+    def _run(self, way: Way, looks: int) -> Record:
+        changes = {"steps": looks, "optimizer": whole_spec(way.rule), "schedule": "constant"}
         recipe = self.recipe.model_copy(update=changes)
         key = RunKey(name="timing", recipe=recipe.id, seed=0, phase="pilot")
         method = make_method(way.rule, recipe, way.execution, self.programs, compiled=way.compiled)
         with thread_count(way.execution.threads):
             return train(
-                self.dataset, recipe, key, method, model=self.model, evaluations=LOOKS, device=self.device
+                self.dataset, recipe, key, method, model=self.model, evaluations=looks, device=self.device
             ).record
 
 
@@ -292,9 +304,11 @@ class _Timed:
         run = self.begun
         if run is None:
             run = self.begun = self.bench.begin(self.way)
-            run.make(WARM_UP)
-        count = self._steps(_seconds(run, 1))  # not counted: the other ways have used the caches
-        seconds = _seconds(run, count)
+            if _seconds(run, 1) < SLOW_STEP:
+                run.make(WARM_UP - 1)
+        alone = _seconds(run, 1)  # not counted where it is short: the other ways have used the caches
+        count = 1 if alone >= SLOW_STEP else self._steps(alone)
+        seconds = alone if alone >= SLOW_STEP else _seconds(run, count)
         if not self.keep:
             self.begun = None
         return seconds / count
