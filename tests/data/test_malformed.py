@@ -236,7 +236,7 @@ TABLE = [
         validation=0.6,
     ),
     case("unknown option", text("churn.csv", GOOD), "'targt'", "'target'", targt="x"),
-    case("option's type", text("churn.csv", GOOD), "min_count: 0", "as unknown", min_count=0),
+    case("option's type", text("churn.csv", GOOD), "min_count: 0", "at least 1", min_count=0),
     case("unknown split", text("churn.csv", GOOD), "'latest' is none of", "time:COLUMN", split="latest"),
     case("split column", text("churn.csv", GOOD), "no column 'plann'", "'plan'", split="group:plann"),
     case(

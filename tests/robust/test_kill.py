@@ -166,7 +166,9 @@ PLAIN = [
 ]
 
 
-@pytest.mark.parametrize("arms", ARMS)
+@pytest.mark.parametrize(
+    "arms", ["rows and models", pytest.param("folds and batch sizes", marks=pytest.mark.slow)]
+)
 def test_a_comparison_of_arms_goes_on(nursery: Nursery, arms: str) -> None:
     """Killed inside one write after another: journal, checkpoints, rows, the saved networks, the results."""
     given = ["compare", *PLAIN, *ARMS[arms]]

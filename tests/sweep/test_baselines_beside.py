@@ -30,7 +30,7 @@ def compare(out: Path, observer: Observer | None = None, **options: object) -> l
     return sorted(({name: each[name] for name in each if name not in CLOCKS} for each in found), key=str)
 
 
-@pytest.mark.parametrize("split", ["random", "folds:3"])
+@pytest.mark.parametrize("split", ["random", pytest.param("folds:3", marks=pytest.mark.slow)])
 def test_they_are_those_fitted_here(tmp_path, monkeypatch, split):
     here = compare(tmp_path / "here", workers=1, split=split)
     with monkeypatch.context() as patch:

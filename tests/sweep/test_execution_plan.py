@@ -110,7 +110,7 @@ def test_a_new_folder_takes_no_plan_from_the_experiment_that_it_is_made_of(
 
 def test_asked_decided_and_measured_are_three_records(place: Path) -> None:
     tree = tomllib.loads((place / "out" / "experiment.toml").read_text())
-    assert set(tree["execution"]) <= {"device", "threads", "workers", "rows", "compile"}
+    assert set(tree["execution"]) <= {"device", "threads", "workers", "rows", "compile", "track"}
     assert tree["plan"]["length"]["epochs"] == 1
     [cell] = tree["plan"]["cells"].values()
     assert set(cell) == {

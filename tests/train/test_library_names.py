@@ -159,3 +159,13 @@ def test_functions_that_differ_in_a_number_or_a_default_are_others() -> None:
     found = [fingerprint(made(text)) for text in texts]
     assert len(set(found)) == len(texts)
     assert fingerprint(made(texts[0])) == found[0]
+
+
+@pytest.mark.parametrize(("name", "own"), [("smart_apply", True), ("__call__", False)])
+def test_what_transformers_adds_to_every_module_is_called_by_no_step(name, own, monkeypatch) -> None:
+    def added(self, *_: object) -> None:
+        pass
+
+    added.__module__ = "transformers.modeling_utils"
+    monkeypatch.setattr(nn.Module, name, added, raising=False)
+    assert is_own(nn.Linear(2, 1)) is own

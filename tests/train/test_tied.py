@@ -86,7 +86,7 @@ def test_both_names_keep_the_weights_to_evaluate(churn, optimizer: str) -> None:
     assert loss == pytest.approx(at_best.validation["log_loss"], rel=1e-5)
 
 
-@pytest.mark.parametrize("compile_", ["off", "on"])
+@pytest.mark.parametrize("compile_", ["off", pytest.param("on", marks=pytest.mark.slow)])
 def test_a_comparison_ends_with_a_model_that_predicts(churn, tmp_path: Path, compile_: str) -> None:
     options = {"optimizers": ["adam(lr=0.01)"], "seeds": 1, "epochs": 1, "compile": compile_}
     result = st.compare(read_table(churn, target="churned"), tmp_path / "out", model=Tied, **options)

@@ -26,6 +26,8 @@ OWN = ("steepest", "torch", "builtins", "collections")
 
 MAKERS = ("abc", "dataclasses", "typing", "pydantic")
 """Packages that make functions of our classes."""
+ADDED = {("transformers", "smart_apply")}
+"""Functions that other packages add to every module, by package and name: no step calls them."""
 GLOBAL_HOOKS = (
     "_global_forward_hooks",
     "_global_forward_pre_hooks",
@@ -57,8 +59,11 @@ def is_own(model: nn.Module, others: Iterable[object] = ()) -> bool:
 def _is_unchanged(kind: type) -> bool:
     """Return whether no function of a class of ours or torch's was replaced by one from elsewhere."""
     own = [each for each in kind.__mro__ if _package(each) in OWN]
-    functions = [each for one in own for each in vars(one).values() if isinstance(each, FunctionType)]
-    return all(_package(each) in (*OWN, *MAKERS) for each in functions)
+    found = [
+        (name, each) for one in own for name, each in vars(one).items() if isinstance(each, FunctionType)
+    ]
+    packages = {(_package(each), name) for name, each in found}
+    return all(package in (*OWN, *MAKERS) for package, _ in packages - ADDED)
 
 
 def _package(part: object) -> str:

@@ -12,7 +12,7 @@ from steepest.studies.compare_optimizers import BATCH, GRID, LEAST, MOST, RATE, 
 COMPONENTS = {
     "compare-optimizers": {
         "object": "CompareOptimizersPage",
-        "what": "SGD, momentum and RMSprop at one rate or each at its best",
+        "what": "SGD, momentum, RMSprop at one rate or each at its best",
     }
 }
 

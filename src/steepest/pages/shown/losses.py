@@ -21,7 +21,7 @@ from steepest.tracing.walks import walks
 COMPONENTS = {
     "losses": {
         "object": "LossesPage",
-        "what": "least squares, L1 and Huber on points to drag, an outlier",
+        "what": "least squares, L1, Huber on points to drag, an outlier",
     }
 }
 

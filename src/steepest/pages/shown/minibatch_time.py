@@ -14,7 +14,7 @@ from steepest.studies.minibatch_time import AIM, LOOKS, RATE, SIZES, SLACK, STAR
 COMPONENTS = {
     "minibatch-time": {
         "object": "MinibatchTimePage",
-        "what": "batches of 20, 250 and 1,000 by seconds, each at its rate",
+        "what": "batches of 20, 250, 1,000 by seconds, each at its rate",
     }
 }
 
