@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -19,37 +18,22 @@ from steepest.studies.base.plain import Rows
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a state dict, by name and in the file's order.
+    """Return the tensors of a state dict in a file of safetensors, by name.
 
-    A file of safetensors holds tensors alone. What ``torch.save`` wrote is read with ``weights_only=True``, which
-    builds tensors and plain containers and refuses everything else, so that no code of the file is run.
+    Such a file holds tensors alone. A pickle, as ``torch.save`` writes it, could run code, so it is refused unopened.
 
     Raises:
-        OptionError: there is no such file, or it holds something else.
+        OptionError: there is no such file, or it is no file of safetensors.
     """
     if not path.is_file():
         raise OptionError(f"there is no file {path.as_posix()!r}", hint="name the file of a state dict.")
     try:
-        if path.suffix == ".safetensors":
-            found: Any = safetensors.torch.load_file(path)
-        else:
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    except (SafetensorError, OSError, ValueError, KeyError, EOFError, RuntimeError) as error:
-        raise _no_state(path, first_line(error)) from None
-    except Exception as error:  # what the reader of torch refuses is of a class of its own
-        raise _no_state(path, first_line(error)) from None
-    if not (
-        isinstance(found, Mapping) and found and all(isinstance(each, Tensor) for each in found.values())
-    ):
-        raise _no_state(path, "it holds something else than tensors by name")
-    return {str(name): each for name, each in found.items()}
-
-
-def _no_state(path: Path, why: str) -> OptionError:
-    return OptionError(
-        f"{path.as_posix()!r} is no state dict: {why}",
-        hint="write it by safetensors.torch.save_file(net.state_dict(), FILE), or torch.save(net.state_dict(), FILE).",
-    )
+        return safetensors.torch.load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise OptionError(
+            f"{path.as_posix()!r} is no file of safetensors: {first_line(error)}",
+            hint="write it where you trust it: safetensors.torch.save_file(net.state_dict(), 'net.safetensors').",
+        ) from None
 
 
 def dense_network(state: Mapping[str, Tensor], inputs: int, outputs: int) -> nn.Sequential:
