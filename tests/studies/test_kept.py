@@ -118,7 +118,7 @@ def test_the_hash_of_the_code_is_of_the_shared_modules_that_are_used(monkeypatch
         assert old != now
 
 
-UNANSWERED: set[str] = {"lora-grid"}
+UNANSWERED: set[str] = set()
 """Studies whose default size has not been run to its end yet; a quick run on generated rows would say nothing."""
 
 

@@ -192,6 +192,8 @@ def _drawing(effects: Mapping[str, Gap]) -> Drawing:
         x="factor",
         y="change of the loss per token",
         lines=[line, FigureLine(name="none", x=[x[0], x[-1]], y=[0.0, 0.0])],
-        ticks=dict(zip(names, x, strict=True)),
+        ticks={
+            name.removeprefix("weight ").removesuffix(" size"): at for name, at in zip(names, x, strict=True)
+        },
         caption="Means over seeds with intervals that hold together with 95 %. Below 0 the high level is better.",
     )
