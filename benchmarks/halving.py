@@ -27,7 +27,6 @@ from benchmarks.machine import describe_machine
 from steepest.experiment.settings import decide
 from steepest.recipe import DEFAULT_PLANNER, Execution, RunLength
 from steepest.studies.base.tables import catalog_rows
-from steepest.sweep.estimate import EVALUATIONS
 from steepest.sweep.making import Maker, Task
 from steepest.sweep.observer import Observer
 from steepest.sweep.planner import make_planner
@@ -137,7 +136,9 @@ def made_grids() -> Iterator[Grid]:
                 runs = [setup.make(arm, rule, "scan", setup.tuning_seed, length=length) for rule in rules]
                 records = [
                     maker.make(
-                        Task(run, execution, (), EVALUATIONS), settings.datasets[arm.folds[0]], lambda _: None
+                        Task(run, execution, (), run.recipe.evaluations),
+                        settings.datasets[arm.folds[0]],
+                        lambda _: None,
                     ).record
                     for run in runs
                 ]

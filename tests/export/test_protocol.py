@@ -48,6 +48,7 @@ OPTIONS = {
     "clip": (["--clip", "1.5"], "clipped to a norm of 1.5"),
     "accumulate": (["--accumulate", "2"], "Micro-batches of a batch: 2."),
     "max_seconds": (["--max-seconds", "30"], "after 30"),
+    "evaluations": (["--evaluations", "3"], "Evaluations of the validation rows in a run: 3."),
     "callbacks": (["--callbacks", "callback.py:Nothing"], "Callbacks during runs: Nothing"),
     "watch": (["--watch", "gap,norms"], "Recorded at every evaluation besides: gap and norms."),
     "tune": (["--tune", "adam: eps=1e-8,1e-6"], "eps was tuned beside the learning rate"),
@@ -63,7 +64,7 @@ OPTIONS = {
 TOGETHER = {
     "number": (
         "optimizer loss regularizer schedule rates freeze finetune batch_size precision numbers train_rows prepare "
-        "metric seeds seed epochs baseline clip accumulate max_seconds callbacks watch"
+        "metric seeds seed epochs baseline clip accumulate max_seconds evaluations callbacks watch"
     ),
     "class": "model positive class_weights labels procedure epochs",
     "tuned": "learning_rates full_rates sweep epochs",

@@ -14,7 +14,7 @@ from steepest.cli import main
 from steepest.compare.studied import Check, Drawing, FigureLine, FigureSurface, StudyRow
 from steepest.errors import FolderError, OptionError
 from steepest.record.store import STUDY
-from steepest.report.studied import figures_of
+from steepest.report.studied import _figure, figures_of
 from steepest.studies.base import making
 from steepest.studies.base.data import StudyData, all_digits
 from steepest.studies.base.found import Found, StudyColumn
@@ -142,6 +142,15 @@ def test_surfaces_and_points_are_drawn(known, tmp_path):
     assert [each["mode"] for each in contours["data"][1:]] == ["markers", "lines+markers"]
     assert contours["layout"]["yaxis"]["type"] == "log"
     assert (pixels["data"][0]["zmin"], pixels["data"][0]["zmax"]) == (-4.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    ("x", "ticks"), [((1.0, 2.0), [1.0, 2.0]), ((1.0, 1.5), None), ((0.0, 40.0), None), ((3.0, 3.0), [3.0])]
+)
+def test_few_whole_numbers_are_all_there_is_along_an_axis(x, ticks):
+    drawing = Drawing(title="t", x="epoch", y="loss", lines=[FigureLine(name="l", x=[*x], y=[1.0, 2.0])])
+    axis = _figure(drawing)["layout"]["xaxis"]
+    assert axis.get("tickvals") == ticks
 
 
 def test_a_study_of_ones_own_is_made_by_its_reference(tmp_path):

@@ -60,7 +60,7 @@ def test_a_single_short_moment_is_no_measurement(monkeypatch) -> None:
     assert interleaved({"a": lambda: next(lucky)}) == {"a": 1.0}
 
 
-@pytest.mark.parametrize(("seconds", "rounds"), [(2.0, LEAST_ROUNDS), (25.0, 2), (40.0, 1)])
+@pytest.mark.parametrize(("seconds", "rounds"), [(2.0, LEAST_ROUNDS), (4.0, 2), (8.0, 1)])
 def test_slow_steps_are_timed_in_fewer_rounds(monkeypatch, seconds: float, rounds: int) -> None:
     machine = Machine(0.0)
     monkeypatch.setattr(module.time, "perf_counter", lambda: machine.now)
@@ -115,6 +115,33 @@ def test_a_step_of_seconds_is_a_block(bench: Bench, monkeypatch) -> None:
     assert runs == [1]
     assert look > 0
     assert rest >= 0
+
+
+def test_the_slowest_steps_are_timed_once_each(bench: Bench, monkeypatch) -> None:
+    """Where even the first step takes seconds, it is the measurement: there is no other."""
+    made: list[int] = []
+    real = module._Begun.make
+    monkeypatch.setattr(module._Begun, "make", lambda self, count: made.append(count) or real(self, count))
+    for name in ("SLOW_STEP", "SLOWEST_STEP", "MUCH_SECONDS"):
+        monkeypatch.setattr(module, name, 0.0)
+    assert bench.steps({"sgd": Way(make_rule("sgd"), Execution())})["sgd"] > 0
+    assert made == [1]
+
+
+def test_with_slow_steps_only_some_validation_rows_are_read(bench: Bench, monkeypatch) -> None:
+    read: list[int] = []
+    monkeypatch.setattr(
+        Bench,
+        "_looked",
+        lambda self, way, looks: (read.append(len(self.dataset.validation)), (9.0, 2.0, 0.5))[1],
+    )
+    rows = len(bench.dataset.validation)
+    way = Way(make_rule("sgd"), Execution())
+    assert bench.evaluation(way) == (2.0, 0.5)
+    look, rest = bench.evaluation(way, a_step=1e6)  # not even a batch in the time: a batch is read
+    assert read == [rows, bench.recipe.batch_size]
+    assert look == pytest.approx(2.0 * rows / bench.recipe.batch_size)
+    assert rest == 0.5
 
 
 def test_large_models_are_made_again_in_every_round(bench: Bench, monkeypatch) -> None:

@@ -19,7 +19,7 @@ from steepest.report.console import where
 from steepest.report.progress import plan_text
 from steepest.sweep.contestants import contestants, parse_values, regularized, tune, whole_spec
 from steepest.sweep.defaults import equal_lengths
-from steepest.sweep.estimate import EVALUATIONS, EXTENSIONS, fit_budget, plan_seconds
+from steepest.sweep.estimate import EXTENSIONS, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import chosen_rules, next_runs, tuning, winner
 from steepest.sweep.planner import trial_run
@@ -589,7 +589,7 @@ def test_a_plan_knows_the_seconds_after_which_runs_end() -> None:
         for each in runs
     )
     others = sum(
-        times.seconds_a_run + (EVALUATIONS + 5) * times.seconds_an_evaluation for each in runs
+        times.seconds_a_run + (each.arm.recipe.evaluations + 5) * times.seconds_an_evaluation for each in runs
     )  # at most
     assert most <= plan_seconds(endless, TIMES, {}) <= most + 1.2 * others
     assert plan_seconds(limited(0.01), TIMES, {}) == plan_seconds(built(0.01), TIMES, {})

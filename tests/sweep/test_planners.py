@@ -157,6 +157,18 @@ def test_halving_costs_less_than_the_grid() -> None:
     assert steps("halving") < steps("halving(2)") < steps("grid") == 2 * (7 * 90 + 3 * 360)
 
 
+@pytest.mark.parametrize("planner", ["grid", "random", pytest.param("optuna(tpe)", marks=WITHOUT)])
+def test_without_finalists_the_best_of_the_first_stage_is_taken(planner: str) -> None:
+    made = setup(planner, full_rates=0, scan_rates=3)
+    history, runs = play(made)
+    assert {run.length for run in runs if run.key.phase in ("scan", "full")} == {0.25}
+    for arm in made.arms:
+        found = tuning(made, arm, history)
+        best = min(found.scan, key=lambda run: made.loss(history[identity(run)]))
+        assert (found.chosen, found.full) == (best.rule, ())
+    assert "full length" not in plan_text(made, {})
+
+
 def test_random_points_are_spread_over_the_range_of_the_grid() -> None:
     made = setup("random", "adam", scan_rates=200)
     rates = sorted(float(run.rule.hyper.lr) for run in next_runs(made, {}))

@@ -51,7 +51,7 @@ from steepest.data.dataset import Dataset
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.finetuning import FULL
 from steepest.optim.selection import shown_rates
-from steepest.recipe import ExecutionPlan, Experiment, Precision
+from steepest.recipe import EVALUATIONS, ExecutionPlan, Experiment, Precision
 from steepest.regularizers import NONE
 from steepest.schedules import length_text
 from steepest.sweep.arms import PLAIN, PlannedArm
@@ -367,6 +367,7 @@ def _inside(arms: Sequence[PlannedArm]) -> list[Fact]:
         ("fixed parameters", "freeze", ""),
         ("micro-batches", "accumulate", 1),
         ("seconds of training", "max_seconds", None),
+        ("evaluations of a run", "evaluations", EVALUATIONS),
     ):
         values = dict.fromkeys(getattr(arm.recipe, name) for arm in arms)
         if {*values} != {usual}:

@@ -62,8 +62,8 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.planner import check_drawn_at_once, check_lengths, make_planner
 from steepest.sweep.rows import about_rows, check_rows
 from steepest.sweep.setup import Setup
-from steepest.sweep.stages import check_model as check_stages_of
 from steepest.sweep.stages import (
+    check_finalists,
     check_stages,
     check_teachers,
     check_unlabelled,
@@ -71,6 +71,7 @@ from steepest.sweep.stages import (
     of_teacher,
     plain_run_of,
 )
+from steepest.sweep.stages import check_model as check_stages_of
 from steepest.sweep.timing import StepTimings, choose_execution, workers_for
 from steepest.sweep.tracking import make_tracker
 from steepest.sweep.trials import check_equal_trials, check_sweep
@@ -308,6 +309,7 @@ def _check_options(experiment: Experiment, wanted: Sequence[Wanted]) -> None:
         check_teachers(procedure)
         check_taught(arm.regularizer, procedure)
         check_unlabelled(procedure, arm, protocol.accumulate)
+        check_finalists(arm, protocol.full_rates)
     for schedule in dict.fromkeys(arm.schedule for arm in wanted):
         make_schedule(schedule, LONG)  # whether it fits the runs that are made is seen when they are planned
     device = usable_device(experiment.execution.device)
@@ -420,6 +422,7 @@ def _arm(
         finetune=wanted.finetune,
         accumulate=accumulate,
         max_seconds=experiment.protocol.max_seconds,
+        evaluations=experiment.protocol.evaluations,
     )
     method = replace(wanted.optimizer, code=codes.optimizers[wanted.optimizer.name].digest)
     arm = PlannedArm(

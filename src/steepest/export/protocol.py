@@ -224,24 +224,11 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
     if "batch size" in facts:
         said.append(f"Rows a step: {facts['batch size']}.")
     said.append(f"Schedule of the learning rate: {facts.get('schedule', options.schedule)}.")
-    if "regularizer" in facts:
-        said.append(f"Regularizers: {facts['regularizer']}.")
     if options.watch:
         said.append(f"Recorded at every evaluation besides: {listed(list(options.watch))}.")
-    if "callbacks" in facts:
-        said.append(f"Callbacks during runs: {facts['callbacks']}.")
-    if "learning rates" in facts:
-        said.append(f"Multipliers of the learning rate: {facts['learning rates']}.")
-    if "fine-tuned" in facts:
-        said.append(f"Part of the model that was trained: {facts['fine-tuned']}.")
-    if "fixed parameters" in facts:
-        said.append(f"Parameters that are not trained: {facts['fixed parameters']}.")
-    if "micro-batches" in facts:
-        said.append(f"Micro-batches of a batch: {facts['micro-batches']}.")
+    said += [f"{text}: {facts[label]}." for label, text in OF_RUNS.items() if label in facts]
     if "seconds of training" in facts:
         said.append(f"Runs ended at the first evaluation after {facts['seconds of training']} s of training.")
-    if "procedure" in facts:
-        said.append(f"Procedures: {facts['procedure']}.")
     said.append(
         "Gradients were not clipped."
         if options.clip is None
@@ -263,6 +250,19 @@ def _training(comparison: Comparison, experiment: Experiment, records: Sequence[
         what = f"{capital(subject(comparison).many)} with all their settings" if several else OPTIMIZERS
         said.append(f"{what}: {'; '.join(used)}.")
     return " ".join(said)
+
+
+OF_RUNS = {
+    "regularizer": "Regularizers",
+    "callbacks": "Callbacks during runs",
+    "learning rates": "Multipliers of the learning rate",
+    "fine-tuned": "Part of the model that was trained",
+    "fixed parameters": "Parameters that are not trained",
+    "procedure": "Procedures",
+    "micro-batches": "Micro-batches of a batch",
+    "evaluations of a run": "Evaluations of the validation rows in a run",
+}
+"""Facts about runs, by their label, and how a sentence about each begins."""
 
 
 def _losses(comparison: Comparison, facts: dict[str, str]) -> list[str]:

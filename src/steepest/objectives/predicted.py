@@ -34,6 +34,7 @@ class Target(ABC):
         dims: dimensions of a model's outputs for a batch, without that of several members.
         causal: whether outputs at a place of a row must not depend on what is behind it.
         condensed: whether evaluations keep less of a row than a model's outputs for it, see :meth:`condense`.
+        doubts: whether :meth:`doubt` can find anything; else outputs need not be computed for it.
     """
 
     task: ClassVar[Task]
@@ -47,6 +48,7 @@ class Target(ABC):
     dims: ClassVar[int] = 2
     causal: ClassVar[bool] = False
     condensed: ClassVar[bool] = False
+    doubts: ClassVar[bool] = False
 
     @property
     @abstractmethod

@@ -56,6 +56,7 @@ class ClassTarget(Target):
     watched = ("log_loss", "accuracy")
     loss = "cross-entropy"
     column = "class (logits, no softmax)"
+    doubts = True
 
     count: int
     positive_code: int | None = None

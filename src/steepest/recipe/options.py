@@ -13,6 +13,8 @@ from steepest.data.numbers import AUTO, numbers_text
 from steepest.paths.option import KeepPath
 from steepest.recipe.factors import FACTORS
 
+EVALUATIONS = 20
+"""How many times a run reads the validation rows, unless another number is given."""
 Precision = Literal["float32", "tf32", "bf16", "float64"]
 
 Control = Literal["", "length", "small"]
@@ -204,6 +206,12 @@ class Protocol(FrozenOptions):
         description="seconds of training after which a run ends, a quarter of them in the first tuning stage; such "
         "runs cannot be reproduced exactly, those of --equal seconds can",
     )
+    evaluations: int = Field(
+        EVALUATIONS,
+        ge=1,
+        description="how many times a run reads the validation rows, evenly spaced; fewer save time where they are "
+        "many or the model is large",
+    )
     precision: Precision = Field(
         "float32",
         description="float32, float64, or for matrix products in training bf16, or on a CUDA device tf32",
@@ -239,7 +247,12 @@ class Protocol(FrozenOptions):
         description="trials of every arm in the first tuning stage, on a quarter of the steps unless a planner has "
         "other lengths; doubled if an optimizer tunes several hyperparameters",
     )
-    full_rates: int = Field(3, ge=1, description="best trials of the first stage that run at full length")
+    full_rates: int = Field(
+        3,
+        ge=0,
+        description="best trials of the first stage that run at full length, of which the best one is taken; 0 to take "
+        "the best of the first stage, where runs are long",
+    )
     sweep: bool = Field(
         False,
         description="run every learning rate with every seed at full length, to show how sensitive optimizers are",
@@ -369,7 +382,7 @@ STAYS: Mapping[str, bool] = {
     **dict.fromkeys(
         ("seed", "epochs", "learning_rates", "planner", "scan_rates", "full_rates", "equal"), False
     ),
-    **dict.fromkeys(("class_weights", "clip", "accumulate", "max_seconds"), False),
+    **dict.fromkeys(("class_weights", "clip", "accumulate", "max_seconds", "evaluations"), False),
 }
 """Of every option of the protocol: whether the arms of a folder stay beside others where it is another."""
 

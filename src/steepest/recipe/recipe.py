@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import Field
 
-from steepest.recipe.options import FrozenOptions, Precision
+from steepest.recipe.options import EVALUATIONS, FrozenOptions, Precision
 
 
 class Recipe(FrozenOptions):
@@ -42,6 +42,7 @@ class Recipe(FrozenOptions):
         finetune: which part of the model is trained, as a way of fine-tuning; empty for all of it.
         accumulate: micro-batches in which the gradient of a batch is computed.
         max_seconds: of training, after which the run ends, or None.
+        evaluations: how many times it reads the validation rows, evenly spaced.
         start: the run whose weights it starts from, as its recipe's id and the point (``best``, ``last``); None for
             weights drawn anew.
         draw: how first weights are drawn where that is not the model's own way; empty where it is.
@@ -72,6 +73,7 @@ class Recipe(FrozenOptions):
     finetune: str = ""
     accumulate: int = 1
     max_seconds: float | None = None
+    evaluations: int = EVALUATIONS
     start: tuple[str, str] | None = None
     draw: str = ""
     prune: str = ""
@@ -151,6 +153,7 @@ BEARINGS: Mapping[str, Bearing] = {
     "finetune": Bearing("", in_time=True, in_pilot=True),
     "accumulate": Bearing(1, in_time=True, in_pilot=True),
     "max_seconds": Bearing(None),
+    "evaluations": Bearing(20),
     "start": Bearing(None),
     "draw": Bearing(""),
     "prune": Bearing(""),

@@ -32,7 +32,6 @@ from steepest.regularizers.check import moves_tables
 from steepest.sweep.arms import PlannedArm
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.defaults import LEAST_STEPS
-from steepest.sweep.estimate import EVALUATIONS
 from steepest.sweep.making import Maker, Task, thread_count
 from steepest.sweep.methods import make_method
 from steepest.sweep.observer import Observer
@@ -251,7 +250,7 @@ class _Runs:
             there = self.make(source).at(point)
             if there is not None:
                 weights[use] = there
-        task = Task(run, self.execution, (), EVALUATIONS, weights)
+        task = Task(run, self.execution, (), run.recipe.evaluations, weights)
         found = failed_before(run, self.history)
         found = found or Maker(Observer().say).make(task, self.data, lambda _: None)
         self.history[identity(run)] = found.record

@@ -379,13 +379,13 @@ def _price(found: Found) -> str:
 
 def _drawing(found: Found) -> Drawing:
     lines: list[FigureLine] = []
+    nets = [*_nets(found.size)]
     for kind in KINDS:
-        nets = [*_nets(found.size)]
         values = [ends(_loss(found, MAIN, arm_name(net, kind))) for net in nets]
         lines.append(
             FigureLine(
                 name=kind,
-                x=[_parameters(found, net) for net in nets],
+                x=[float(place) for place in range(len(nets))],
                 y=[each[0] for each in values],
                 low=[min(_loss(found, MAIN, arm_name(net, kind))) for net in nets],
                 high=[max(_loss(found, MAIN, arm_name(net, kind))) for net in nets],
@@ -394,11 +394,10 @@ def _drawing(found: Found) -> Drawing:
         )
     return Drawing(
         title="Final training loss by size",
-        x="parameters",
+        x="hidden units, and parameters",
         y="training loss",
         lines=lines,
-        logarithmic=True,
         logarithmic_y=True,
-        ticks={net: _parameters(found, net) for net in _nets(found.size)},
+        ticks={f"{net}: {_parameters(found, net):,.0f}": float(place) for place, net in enumerate(nets)},
         caption="Means of the starts, and bars from the lowest to the highest.",
     )

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -40,12 +40,18 @@ ROUNDS, LEAST_ROUNDS = 7, 3
 """Every way of making steps is timed once in each round."""
 MOST_SECONDS = 6.0
 """After so long, no round beyond the least begins."""
-MUCH_SECONDS = 60.0
+MUCH_SECONDS = 10.0
 """After so long, none begins at all: what takes so long is not decided by a busy moment."""
 SLOW_STEP = 1.0
 """Seconds of a step from which one alone is a block, and one warms up for it."""
+SLOWEST_STEP = 3.0
+"""Seconds of a first step from which it is the block itself: what it takes more than others is a small share."""
 SLOW_LOOK = 5.0
 """Seconds of a run with one step and one look from which it is the measurement, and is not repeated."""
+LOOK_SHARE = 1 / 3
+"""What reading some rows takes, as a share of a training step on as many, about."""
+LOOK_SECONDS = 2.0
+"""Where a look would take longer, it reads the first rows only, for about so long, and its time is scaled up."""
 WARM_UP = 3
 """Steps before the first block; the first step makes what an optimizer keeps."""
 BLOCK_STEPS, BLOCK_SECONDS = 10, 0.1
@@ -70,7 +76,7 @@ def in_rounds(blocks: Mapping[K, Callable[[], float]]) -> dict[K, list[float]]:
     started = time.perf_counter()
     for done in range(ROUNDS):
         taken = time.perf_counter() - started
-        if taken > (MOST_SECONDS if done >= LEAST_ROUNDS else MUCH_SECONDS):
+        if done and taken > (MOST_SECONDS if done >= LEAST_ROUNDS else MUCH_SECONDS):
             break
         for name, block_of in blocks.items():
             found[name].append(block_of())
@@ -246,13 +252,32 @@ class Bench:
             )
         return difference(*found)
 
-    def evaluation(self, way: Way) -> tuple[float, float]:
-        """Return the seconds of reading the validation rows once, and what a run takes beside steps and readings."""
-        first, look, rest = self._looked(way, 1)
+    def evaluation(self, way: Way, a_step: float = 0.0) -> tuple[float, float]:
+        """Return the seconds of reading the validation rows once, and what a run takes beside steps and readings.
+
+        Args:
+            way: how steps are made.
+            a_step: the seconds of one, where they are known: with slow steps only some of the rows are read.
+        """
+        rows = len(self.dataset.validation)
+        fewer = self._fewer_rows(a_step)
+        bench = self if fewer >= rows else self._with_validation_rows(fewer)
+        first, look, rest = bench._looked(way, 1)
         if first < SLOW_LOOK:
-            found = [self._looked(way, LOOKS) for _ in range(3)]
+            found = [bench._looked(way, LOOKS) for _ in range(3)]
             look, rest = min(each[1] for each in found), min(each[2] for each in found)
-        return look, max(rest, 0.0)
+        return look * rows / min(fewer, rows), max(rest, 0.0)
+
+    def _fewer_rows(self, a_step: float) -> int:
+        """Return how many validation rows are read in about :data:`LOOK_SECONDS`, at least a batch of them."""
+        a_row = LOOK_SHARE * a_step / self.recipe.batch_size
+        rows = len(self.dataset.validation)
+        return max(self.recipe.batch_size, int(LOOK_SECONDS / a_row)) if a_row * rows > LOOK_SECONDS else rows
+
+    def _with_validation_rows(self, count: int) -> Bench:
+        part = self.dataset.validation
+        some = part.take(torch.arange(count, device=part.target.device))
+        return replace(self, dataset=replace(self.dataset, validation=some))
 
     def _looked(self, way: Way, looks: int) -> tuple[float, float, float]:
         """Return the seconds of a run, of one of its looks, and of what is neither a look nor a step."""
@@ -301,13 +326,16 @@ class _Timed:
             return run.seconds / done
 
     def _block(self) -> float:
-        run = self.begun
+        run, first = self.begun, 0.0
         if run is None:
             run = self.begun = self.bench.begin(self.way)
-            if _seconds(run, 1) < SLOW_STEP:
+            first = _seconds(run, 1)
+            if first < SLOW_STEP:
                 run.make(WARM_UP - 1)
-        alone = _seconds(run, 1)  # not counted where it is short: the other ways have used the caches
-        count = 1 if alone >= SLOW_STEP else self._steps(alone)
+        alone = first if first >= SLOWEST_STEP else _seconds(run, 1)
+        count = (
+            1 if alone >= SLOW_STEP else self._steps(alone)
+        )  # shorter: the other ways have used the caches
         seconds = alone if alone >= SLOW_STEP else _seconds(run, count)
         if not self.keep:
             self.begun = None

@@ -16,8 +16,6 @@ from steepest.sweep.setup import Setup, most_seconds
 from steepest.sweep.trials import rates_alone, trials
 from steepest.wording import counted
 
-EVALUATIONS = 20
-"""How many times a run reads the validation rows."""
 LEAST_SEEDS = 3
 """No budget leaves fewer, unless fewer are wanted: with two, hardly any difference could be detected."""
 LEAST_STEPS = 20
@@ -36,7 +34,7 @@ Cells = Mapping[str, Execution]
 
 def run_seconds(cells: Cells, run: Expected) -> float:
     """Return how long one run is expected to take: its steps, its evaluations, and the test rows if it reads them."""
-    looks, times = EVALUATIONS, cells[run.arm.cell].timings
+    looks, times = run.arm.recipe.evaluations, cells[run.arm.cell].timings
     steps = run.steps * times.seconds_a_step[run.arm.method.name]
     most = most_seconds(run.arm, run.length)
     if most is not None and steps > most:

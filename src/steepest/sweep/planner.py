@@ -45,10 +45,10 @@ class Tuning:
 
     Attributes:
         trials: what was tried, and is, in the order in which it was drawn; a grid of rates ascends.
-        full: the runs at full length; empty while it is open whose there are.
+        full: the runs at full length; empty while it is open whose there are, and where no trial has one.
         missing: what has to run next.
         chosen: the best candidate, once nothing is missing.
-        run: its run at full length.
+        run: its longest run.
         leader: the trial that was best in its shortest run, once that is known.
         further: by how many trials a grid was extended.
         allowance: by how many it may be.

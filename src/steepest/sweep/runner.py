@@ -14,7 +14,7 @@ from steepest.paths.option import KeepPath
 from steepest.recipe import Execution
 from steepest.record.schema import Record
 from steepest.record.store import Folder
-from steepest.sweep.estimate import EVALUATIONS, run_seconds
+from steepest.sweep.estimate import run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.making import Maker, Task
 from steepest.sweep.observer import Observer
@@ -74,7 +74,7 @@ class Runner:
         run: PlannedRun,
         history: History,
         *,
-        evaluations: int = EVALUATIONS,
+        evaluations: int | None = None,
         setup: Setup | None = None,
     ) -> Record:
         """Make one run, keep what it leaves, and return its record.
@@ -84,7 +84,7 @@ class Runner:
         Args:
             run: the run.
             history: the runs before it.
-            evaluations: how often it reads the validation rows.
+            evaluations: how often it reads the validation rows; None for as often as its recipe says.
             setup: says which of its weights later runs start from; None if there are none.
         """
         finished = failed_before(run, history) or self._train(run, evaluations)
@@ -120,7 +120,7 @@ class Runner:
     def weights(self, run: PlannedRun) -> dict[str, Tensor]:
         """Return the best-validation weights of a reported run; if the file is gone, the run is made again."""
         if not self.folder.has_tensors(_checkpoint(run)):
-            self._keep_weights(run, self._train(run, EVALUATIONS), {})
+            self._keep_weights(run, self._train(run), {})
         return self.folder.read_tensors(_checkpoint(run))
 
     def test_rows(self, run: PlannedRun) -> dict[str, Tensor]:
@@ -130,7 +130,7 @@ class Runner:
         other metrics are under their names.
         """
         if not self.folder.has_tensors(_rows(run)):
-            self._keep_rows(run, self._train(run, EVALUATIONS))
+            self._keep_rows(run, self._train(run))
         return self.folder.read_tensors(_rows(run))
 
     def dataset(self, run: PlannedRun) -> Dataset:
@@ -146,7 +146,7 @@ class Runner:
         found: dict[Use, dict[str, Tensor]] = {}
         for use, (source, point) in run.sources.items():
             if not self.folder.has_tensors(_start_file(source, point)):
-                self._keep_starts(source, self._train(source, EVALUATIONS), [point])
+                self._keep_starts(source, self._train(source), [point])
             found[use] = self.folder.read_tensors(_start_file(source, point))
         return found
 
@@ -166,17 +166,18 @@ class Runner:
                 self.folder.remove(name)
         self.folder.forget_unused()
 
-    def task(self, run: PlannedRun, evaluations: int = EVALUATIONS) -> Task:
+    def task(self, run: PlannedRun, evaluations: int | None = None) -> Task:
         """Return a run as any process can make it."""
         known = self.programs.get((run.arm.cell, run.recipe.data))
         names = {} if known is None else known.names
         cell = self.cells[run.arm.cell]
+        evaluations = run.recipe.evaluations if evaluations is None else evaluations
         return Task(
             run, cell, self.metrics, evaluations, self._weights(run), names, self.watch, self.keep_path,
             self.observer.live,
         )  # fmt: skip
 
-    def _train(self, run: PlannedRun, evaluations: int) -> Finished:
+    def _train(self, run: PlannedRun, evaluations: int | None = None) -> Finished:
         made = Maker(self.observer.say, self.programs, self.observer.looked)
         return made.make(
             self.task(run, evaluations),

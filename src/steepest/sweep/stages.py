@@ -15,7 +15,7 @@ from steepest.errors import OptionError, SteepestError, UnknownNameError
 from steepest.models import registry as models
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure
-from steepest.recipe import WHOLE_BATCH
+from steepest.recipe import WHOLE_BATCH, flag_of
 from steepest.sweep.arms import PLAIN, PlannedArm, Wanted
 from steepest.train.masks import check_prunable
 
@@ -113,6 +113,25 @@ def check_teachers(procedure: Procedure) -> None:
         if not spec.is_reference:
             with of_teacher(procedure):
                 models.entry(spec.name)
+
+
+def check_finalists(arm: Wanted, finalists: int) -> None:
+    """Refuse to choose after short runs where later stages start from the weights of a whole one.
+
+    Args:
+        arm: what is wanted.
+        finalists: trials that run at full length.
+
+    Raises:
+        OptionError: there are none, and the arm consists of several runs.
+    """
+    if not finalists and arm.procedure != PLAIN:
+        flag = flag_of("full_rates")
+        raise OptionError(
+            f"{flag} 0 cannot be used with the procedure {arm.procedure!r}: its later runs start from one at full "
+            "length",
+            hint=f"leave {flag} out, or give at least 1.",
+        )
 
 
 def check_unlabelled(procedure: Procedure, arm: Wanted, accumulate: int) -> None:

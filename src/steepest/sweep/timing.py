@@ -195,7 +195,7 @@ class StepTimings:
         found = cls(bench, execution, rules, eager)
         found._weigh()
         if not execution.timings.seconds_an_evaluation:
-            found._read(Way(who[0].rule.for_timing(), execution))
+            found._read(Way(who[0].rule.for_timing(), execution), eager.get(who[0].name, 0.0))
         return found
 
     @property
@@ -307,8 +307,8 @@ class StepTimings:
                 self._read(next(way for way in ways.values() if way.compiled))
         return with_choice(self.execution, self.prospects(), tuple(chosen))
 
-    def _read(self, way: Way) -> None:
-        look, rest = self.bench.evaluation(way)
+    def _read(self, way: Way, a_step: float = 0.0) -> None:
+        look, rest = self.bench.evaluation(way, a_step if math.isfinite(a_step) else 0.0)
         self.execution = self.execution.timed(seconds_an_evaluation=look, seconds_a_run=rest)
 
     def _weigh(self) -> None:

@@ -69,7 +69,7 @@ def about_outputs(model: nn.Module, dataset: Dataset) -> list[Note]:
     """
     rows = dataset.train.take(torch.arange(min(LOOKED_AT, len(dataset.train))))
     target = target_of(dataset)
-    doubt = target.doubt(outputs_on(model, rows, target))
+    doubt = target.doubt(outputs_on(model, rows, target)) if target.doubts else None
     said = [text for module in model.modules() for text in getattr(module, "cautions", ())]
     return [Note("warning", text) for text in [*said, *([] if doubt is None else [doubt])]]
 

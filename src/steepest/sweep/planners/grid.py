@@ -56,13 +56,14 @@ class Ladder(Planner):
         )
 
     def turns(self, setup: Setup, trials: int) -> list[tuple[float, int]]:
-        """Return the length of the runs of each turn, and how many trials have one; the last is at full length.
+        """Return the length of the runs of each turn, and how many trials have one; the last is at full length, if any.
 
         Args:
             setup: the comparison's setup.
             trials: how many there are.
         """
-        return [(setup.scan_fraction, trials), (1.0, min(setup.full_rates, trials))]
+        first = (setup.scan_fraction, trials)
+        return [first, (1.0, min(setup.full_rates, trials))] if setup.full_rates else [first]
 
     def lengths(self, setup: Setup) -> tuple[float, ...]:
         """Return the lengths of all turns."""
@@ -81,7 +82,8 @@ class Ladder(Planner):
         rules, extra = list(scan.rules), scan.extra
         turns = self.turns(setup, len(rules))
         while True:
-            runs = [trial_run(setup, arm, rule, turns[0][0], parent, last=len(turns) == 1) for rule in rules]
+            only = len(turns) == 1 and turns[0][0] == 1.0
+            runs = [trial_run(setup, arm, rule, turns[0][0], parent, last=only) for rule in rules]
             so_far = partial(Tuning, further=len(rules) - len(scan.rules), allowance=extra)
             missing = lacking(runs, history)
             if missing:
@@ -104,7 +106,8 @@ class Ladder(Planner):
             places = best_first(setup, runs, history)
             order, runs = [order[i] for i in places], runs if last else [runs[i] for i in places]
         best = tried[order[0]][-1]
-        return so_far(tried_trials(tried), tuple(runs), (), best.rule, best, leader)
+        full = tuple(runs) if best.length == 1.0 else ()
+        return so_far(tried_trials(tried), full, (), best.rule, best, leader)
 
     def to_come(self, setup: Setup, arm: PlannedArm, found: Tuning) -> list[tuple[Phase, float]]:
         """Return the runs of the turns that have not begun; those of the present one are missing."""

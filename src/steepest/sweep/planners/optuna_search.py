@@ -146,7 +146,11 @@ class OptunaSearch(Planner):
                 tried[best].append(run_at(rules[best], 1.0, last=True))
                 full = [tried[best][-1]]
         else:
-            order = best_first(setup, [runs[0] for runs in tried], history)[: setup.full_rates]
+            order = best_first(setup, [runs[0] for runs in tried], history)
+            if not setup.full_rates:
+                best = tried[order[0]][0]
+                return Tuning(tried_trials(tried), (), (), best.rule, best, leader)
+            order = order[: setup.full_rates]
             for i in order:
                 tried[i].append(run_at(rules[i], 1.0, last=True))
             full = [tried[i][-1] for i in order]
@@ -179,7 +183,11 @@ class OptunaSearch(Planner):
         if self.pruner != "none":
             return [f"{trials} by Optuna at {', '.join(map(share_text, lengths))}, unless pruned"]
         parts = [f"{trials} by Optuna at {share_text(lengths[0])}"]
-        return parts if lengths[0] == 1.0 else [*parts, f"best {setup.full_rates} at full length"]
+        return (
+            parts
+            if lengths[0] == 1.0 or not setup.full_rates
+            else [*parts, f"best {setup.full_rates} at full length"]
+        )
 
 
 class _OtherResultsError(Exception):
