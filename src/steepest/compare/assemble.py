@@ -196,6 +196,7 @@ def baseline_row(evidence: Evidence, baseline: BaselineRecord) -> Row:
         settings=baseline.settings,
         tuned=True,
         cut=baseline.cut,
+        parameter_bytes=baseline.parameter_bytes,
         model=baseline.model if baseline.saved else "",
         chosen_by=evidence.on_validation([baseline]),
     )

@@ -74,6 +74,7 @@ class Row(Frozen):
         flags: ``still improving``, ``overfitting``, ``edge of the grid``, …
         model: of a baseline, where its model is in the folder; empty in folders of earlier versions.
         cut: of a baseline, how much of its tuning was made, where its work limit left some out; else empty.
+        parameter_bytes: of a baseline that is a network, what its parameters take; else None.
         chosen_by: the deciding metric on the validation rows, of an arm the mean of the runs that finished; None where
             there are no such rows or no such run, and in folders of earlier versions.
     """
@@ -103,6 +104,7 @@ class Row(Frozen):
     flags: list[str] = Field(default_factory=list)
     model: str = ""
     cut: str = ""
+    parameter_bytes: int | None = None
     chosen_by: float | None = None
 
     @property

@@ -9,7 +9,8 @@ from functools import partial
 from steepest.components import grammar
 from steepest.data.dataset import Dataset
 from steepest.data.variants import Variant
-from steepest.evaluate.baselines import NONE, baseline_names, title_of
+from steepest.evaluate.baselines import NONE, baseline_names, is_network, title_of
+from steepest.evaluate.baselines.base import bases_of, with_bases
 from steepest.experiment.settings import Settings
 from steepest.models import baselines_of
 from steepest.record.schema import BaselineRecord
@@ -50,6 +51,8 @@ class Baselines:
             if lacking and fold == 0 and datasets.sets > 1:
                 self.observer.stage(self._title)
             for name in lacking:
+                if how.device != "cpu" and is_network(name):
+                    continue  # the device is that of the runs
                 if datasets.sets == 1:
                     self.observer.stage(f"baseline: {title_of(name, data.task)}")
                 self._going.add((fold, name))
@@ -94,7 +97,16 @@ class Baselines:
 
     def _about(self, data: Dataset) -> float:
         """Return the seconds that the baselines on a test set take together, about."""
-        return min(1.0, _values(data) / MANY_VALUES) * self._fitting(data).budget
+        how, rows = self._fitting(data), len(data.test) + len(data.validation)
+        looks = sum(self._look(name) for name in how.names if is_network(name)) / max(1, len(data.validation))
+        return min(1.0, _values(data) / MANY_VALUES) * how.budget + looks * rows
+
+    def _look(self, name: str) -> float:
+        """Return the seconds in which a run evaluates the network that a baseline is."""
+        model = grammar.parse(name).options.get("model")
+        cells = {arm.cell for arm in self.settings.arms if arm.recipe.model == model}
+        times = [self.settings.plan.cells[each].timings for each in cells if each in self.settings.plan.cells]
+        return max((each.seconds_an_evaluation or 0.0 for each in times), default=0.0)
 
     def _data(self, fold: int) -> Dataset:
         datasets = self.settings.datasets
@@ -107,13 +119,15 @@ class Baselines:
     def _fitting(self, data: Dataset, asked: Sequence[str] = (), sets: int | None = None) -> Fitting:
         protocol = self.settings.experiment.protocol
         weights = class_weights(data, protocol.class_weights)
+        named = with_bases(protocol.baseline, self._models())
         return Fitting(
-            names=tuple(baseline_names(data, asked or protocol.baseline or self._suited(data))),
+            names=tuple(baseline_names(data, asked or named or self._suited(data))),
             metrics=self.metrics,
             class_weights=None if weights is None else tuple(weights),
             seed=protocol.seed,
             threads=max(each.threads for each in self.settings.plan.cells.values()),
             budget=budget_within(protocol.minutes) / (sets or self.settings.datasets.sets),
+            device=self.settings.plan.device,
         )
 
     def _on(self, how: Fitting, data: Dataset, *, announced: bool) -> list[BaselineRecord]:
@@ -143,7 +157,12 @@ class Baselines:
         """Return the baselines that serve the data, those that models declare as theirs with their options."""
         own = baselines_of(arm.model or arm.recipe.model for arm in self.settings.arms)
         names = {grammar.parse(each).name for each in own}
-        return [*(each for each in baseline_names(data) if each not in names), *own]
+        bases = bases_of(self._models())
+        return [*(each for each in baseline_names(data) if each not in names), *own, *bases]
+
+    def _models(self) -> list[tuple[str, str]]:
+        """Return the models of the arms that are named by texts, each with its way of fine-tuning."""
+        return [(arm.recipe.model, arm.recipe.finetune) for arm in self.settings.arms if not arm.model]
 
 
 def _values(data: Dataset) -> float:

@@ -16,6 +16,7 @@ from steepest.data.numbers import STANDARD
 from steepest.data.sources.contract import Source
 from steepest.errors import OptionError
 from steepest.evaluate import baselines
+from steepest.evaluate.baselines.base import with_bases
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
 from steepest.experiment.adapters import check_adapters
@@ -250,7 +251,9 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     _say(observer, dataset.notes)
     if source.default_model and {arm.model for arm in wanted} == {source.default_model}:
         observer.say(f"       model: {source.default_model}; --model names another, see steepest list models")
-    baselines.baseline_names(dataset, protocol.baseline)
+    baselines.baseline_names(
+        dataset, with_bases(protocol.baseline, ((each.model, each.finetune) for each in wanted))
+    )
     metric, why = _metric(protocol, wanted, dataset)
     judging = judge(dataset, metric, protocol.positive)
     judging = replace(

@@ -95,6 +95,14 @@ class FineTuning(Component):
         raise NotImplementedError
 
     @property
+    def base_as(self) -> tuple[str, str]:
+        """How the base that training begins with is made, and what that is called; nothing for the model as it is.
+
+        The first is a way of fine-tuning with the same base: the same text for all ways that have it.
+        """
+        return "", ""
+
+    @property
     def said(self) -> str:
         """What is to be said of it besides how much it trains, such as a number that is held; or nothing."""
         return ""

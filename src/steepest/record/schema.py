@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field
 Phase = Literal["pilot", "scan", "full", "sweep", "final", "refit", "default", "constant"]
 Outcome = Literal["finished", "diverged", "out of memory", "failed", "stopped early"]
 """``failed``: the optimizer or the model raised an error in the middle of the run."""
+LONGEST_NAME = 80
+"""Characters of a baseline's name in the name of a file."""
 
 
 class Frozen(BaseModel):
@@ -240,6 +242,7 @@ class BaselineRecord(Frozen):
         saved: whether its fit is kept, so that it can predict.
         cut: how much of its tuning was made, as ``2 of 6 settings tried``, where its work limit left some out; else
             empty.
+        parameter_bytes: of a network, what its parameters take; None of any other.
     """
 
     name: str
@@ -254,6 +257,7 @@ class BaselineRecord(Frozen):
     outcome: str = "finished"
     saved: bool = True
     cut: str = ""
+    parameter_bytes: int | None = None
 
     @property
     def file(self) -> str:
@@ -263,7 +267,7 @@ class BaselineRecord(Frozen):
             >>> BaselineRecord(name="sklearn:Ridge(alpha=2)", title="Ridge(alpha=2)").file
             'sklearn-Ridge-alpha-2'
         """
-        return re.sub(r"[^\w.-]+", "-", self.name).strip("-")
+        return re.sub(r"[^\w.-]+", "-", self.name).strip("-")[:LONGEST_NAME]
 
     @property
     def model(self) -> str:

@@ -253,6 +253,7 @@ def _groups(
         shown, levels = names.of(row)
         badges = [] if row.outcome == "finished" else [row.outcome]
         badges += [row.untuned] if row.kind == "arm" and row.untuned else []
+        badges += [] if row.parameter_bytes is None else [memory_text(row.parameter_bytes)]
         return ResultsLine(
             name=row.name,
             kind=row.kind,

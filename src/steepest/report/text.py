@@ -25,6 +25,7 @@ from steepest.report.marks import is_recommended, is_winner
 from steepest.report.sentences import about_others, notes
 from steepest.report.view import UNBROKEN, advises, deciding_first, metric_of
 from steepest.report.watched import reported_epochs
+from steepest.wording import memory_text
 
 _NAME, _HEAD = 15, 20
 _LONGEST, _SHORT = 60, 10
@@ -114,7 +115,11 @@ def _fitting(comparison: Comparison, shown: Sequence[Row], width: int) -> tuple[
         spare = width - _WIDE.measure(_table(comparison, shown, longest, levels, columns)).maximum
         if spare >= 0:
             longest += 0 if levels else min(spare, _LONGEST - longest)
-            return _table(comparison, shown, longest, levels, columns), columns
+            found = _table(comparison, shown, longest, levels, columns)
+            while longest > _NAME and levels is None and _WIDE.measure(found).maximum > width:
+                longest -= 1  # with more room a name may be broken behind a longer part
+                found = _table(comparison, shown, longest, levels, columns)
+            return found, columns
     levels, columns = level_columns(comparison, _LEVELS[-1]), choices[-1]
     return _table(comparison, shown, levels.width if levels else _NAME, levels, columns), columns
 
@@ -244,7 +249,8 @@ def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: str) -> st
 def _remark(row: Row, width: int) -> Text:
     if row.kind == "baseline":
         whole = f"{row.train_seconds:.0f} s" if 0.5 <= row.train_seconds < 9.5 else "<1 s"
-        text = f"baseline, {show.seconds(row.train_seconds) if row.train_seconds >= 9.5 else whole}"
+        took = show.seconds(row.train_seconds) if row.train_seconds >= 9.5 else whole
+        text = f"baseline, {took if row.parameter_bytes is None else memory_text(row.parameter_bytes)}"
     else:
         text = f"{show.rate(row.lr):<{width}}  {show.factor(row.good_range)}"
     return Text(text)

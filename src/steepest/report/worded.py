@@ -95,15 +95,19 @@ _SENTENCES = {
 
 def _about_unsaved(against: Sequence[Difference], comparison: Comparison) -> list[str]:
     """Return which baselines are ahead of the winner and cannot be used, because they are not saved."""
-    unsaved = [row.name for row in comparison.rows if row.kind == "baseline" and NOT_SAVED in row.settings]
-    ahead = [each.second for each in against if each.told_apart and each.better in unsaved]
-    if not ahead:
-        return []
-    verb = "is" if len(ahead) == 1 else "are"
-    return [
-        f"{listed(ahead)} {verb} better than {comparison.winner} by a detectable difference and {verb} not saved: "
-        "to predict, fit it with scikit-learn."
-    ]
+    better = {each.second for each in against if each.told_apart and each.better == each.second}
+    rows = [row for row in comparison.rows if row.name in better and NOT_SAVED in row.settings]
+    networks = [row.name for row in rows if row.parameter_bytes is not None]
+    others = [row.name for row in rows if row.parameter_bytes is None]
+    found: list[str] = []
+    for ahead, trained in ((others, False), (networks, True)):
+        if ahead:
+            verb = "is" if len(ahead) == 1 else "are"
+            text = f"{listed(ahead)} {verb} better than {comparison.winner} by a detectable difference"
+            why = ": training made the network worse on this text."
+            cure = f" and {verb} not saved: to predict, fit it with scikit-learn."
+            found.append(text + (why if trained else cure))
+    return found
 
 
 def _about_effects(why_none: str) -> list[str]:

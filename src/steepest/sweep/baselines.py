@@ -46,7 +46,7 @@ class Fitting:
 
     Attributes:
         names: which ones.
-        metrics, class_weights, seed, threads, budget: as of :func:`~steepest.evaluate.baselines.run_baselines`.
+        metrics, class_weights, seed, threads, budget, device: as of :func:`~steepest.evaluate.baselines.run_baselines`.
     """
 
     names: tuple[str, ...]
@@ -55,6 +55,7 @@ class Fitting:
     seed: int
     threads: int = 1
     budget: float = BUDGET
+    device: str = "cpu"
 
     def lacking(self, folder: Folder, dataset: Dataset) -> list[str]:
         """Return the names of those that the folder lacks.
@@ -95,6 +96,7 @@ class Fitting:
             progress=told,
             threads=self.threads,
             budget=self.budget,
+            device=self.device,
         )
         return replace(found, seconds=found.cpu_seconds) if self.threads == 1 else found
 
@@ -199,6 +201,7 @@ def _keep(folder: Folder, key: str, found: BaselineResult, dataset: Dataset) -> 
         peak_memory=found.peak_memory,
         outcome=found.outcome,
         cut=found.cut,
+        parameter_bytes=found.parameter_bytes,
         saved=isinstance(found.model, BaselineModel),
     )
     rows = {"loss": found.test_row_losses.cpu(), **found.test_values}

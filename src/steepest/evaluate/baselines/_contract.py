@@ -101,12 +101,14 @@ class FittedBaseline:
         settings: what was chosen, and from what, in words.
         outcome: ``finished`` or ``not converged``.
         cut: how much of its tuning was made, where the work limit left some out; else empty.
+        parameter_bytes: of a network, what its parameters take; None of any other.
     """
 
     model: nn.Module
     settings: str
     outcome: str = "finished"
     cut: str = ""
+    parameter_bytes: int | None = None
 
 
 def is_table(dataset: Dataset) -> bool:
@@ -154,6 +156,7 @@ class Baseline:
         serves: whether it can be fitted to a dataset with its kind of target, whatever that holds.
         usual: whether it is fitted to a dataset that it serves where no baselines are named.
         configured: returns it with options; None where it has none.
+        network: whether it is a network, which is evaluated on the device of the runs.
     """
 
     title: str
@@ -163,6 +166,7 @@ class Baseline:
     serves: Callable[[Dataset], bool] = is_table
     usual: Callable[[Dataset], bool] = always
     configured: Callable[..., Baseline] | None = None
+    network: bool = False
 
 
 def class_counts(dataset: Dataset) -> NDArray[Any]:

@@ -35,7 +35,7 @@ NONE = "none"
 """What is asked for where there shall be no baselines."""
 
 _ORDER = (
-    "uniform", "unigram", "bigram", "majority", "mean", "mean-image", "pca", "biases", "item-knn",
+    "uniform", "unigram", "bigram", "base", "majority", "mean", "mean-image", "pca", "biases", "item-knn",
     "least-squares", "least-absolute", "logistic-regression", "pixel-logistic", "linear-regression",
 )  # fmt: skip
 
@@ -58,6 +58,7 @@ class BaselineResult:
         model: what it predicts with; one that is no ``BaselineModel`` cannot be saved.
         outcome: ``finished`` or ``not converged``.
         cut: how much of its tuning was made, where the work limit left some out; else empty.
+        parameter_bytes: of a network, what its parameters take; None of any other.
     """
 
     name: str
@@ -74,6 +75,7 @@ class BaselineResult:
     model: nn.Module
     outcome: str = "finished"
     cut: str = ""
+    parameter_bytes: int | None = None
 
 
 def baseline_names(dataset: Dataset, asked: Sequence[str] = ()) -> list[str]:
@@ -130,11 +132,12 @@ def run_baselines(
     progress: Callable[[str], None] | None = None,
     threads: int = 1,
     budget: float = BUDGET,
+    device: str = "cpu",
 ) -> list[BaselineResult]:
     """Fit the baselines, choose their settings on validation and read the test rows once.
 
     Args:
-        dataset: any device; the work is done on the CPU.
+        dataset: any device; the work is done on the CPU, except that of networks.
         names: registered names or references; all that serve the dataset unless given.
         seed: for what is random in them.
         metrics: what is measured, the metric that decides first; the task's default one unless given.
@@ -142,6 +145,7 @@ def run_baselines(
         progress: called with a baseline's title before it is fitted.
         threads: of the libraries below; on a busy machine more than one can be many times slower.
         budget: how much work a baseline that could take hours may take, in seconds of one core of a laptop.
+        device: where networks are evaluated.
 
     Returns:
         one result for each name, in their order.
@@ -171,6 +175,9 @@ def run_baselines(
             )
             seconds, cost = time.perf_counter() - started, (meter.cpu_seconds, meter.peak_memory)
         judged = cpu.wide() if cpu.doubles else cpu
+        if baseline.network:
+            judged = judged.to(device)
+            fitted.model.to(device)
         test, validation = judged.test, judged.validation
         outputs = outputs_on(fitted.model, test, target)
         found.append(
@@ -195,6 +202,7 @@ def run_baselines(
                 model=fitted.model,
                 outcome=fitted.outcome,
                 cut=fitted.cut,
+                parameter_bytes=fitted.parameter_bytes,
             )
         )
     return found
@@ -230,7 +238,7 @@ def identity(name: str, **settings: object) -> str:
         settings: everything else that goes into it: data, seed, metrics, class weights, budget.
     """
     versions = {library: installed(library) for library in ("scikit-learn", "scipy", "numpy")}
-    choices = "" if prefix_of(name) else registry.load(grammar.parse(name).name).choices
+    choices = "" if prefix_of(name) else _configured(grammar.parse(name)).choices
     parts = {"name": name, "choices": choices, **settings, **versions, "steepest": version()}
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -243,6 +251,16 @@ def title_of(name: str, task: Task) -> str:
         'logistic regression'
     """
     return _baseline(name, task).title
+
+
+def is_network(name: str) -> bool:
+    """Return whether a baseline is a network, which is evaluated where runs are.
+
+    Example:
+        >>> is_network("bigram"), is_network("base(model='hf:gpt2')")
+        (False, True)
+    """
+    return not prefix_of(name) and _configured(grammar.parse(name)).network
 
 
 def _baseline(name: str, task: Task) -> Baseline:

@@ -82,6 +82,12 @@ class Qlora(LowRank):
             del known["is_loaded_in_4bit"]
 
     @property
+    def base_as(self) -> tuple[str, str]:
+        """The base is quantised, whatever the adapters are."""
+        told = "" if self.compute == "float32" else f", {self.compute}"
+        return str(type(self).model_validate({"r": 1, "compute": self.compute})), f"in NF4{told}"
+
+    @property
     def said(self) -> str:
         """The base, and the scale, which is held."""
         return f"base in NF4, computed in {self.compute}; {super().said}"
