@@ -173,6 +173,8 @@ def test_a_model_of_hugging_face_brings_its_tokenizer(tmp_path):
     folder = llama(tmp_path / "model")
     assert tokenizer_of([f"hf:{folder.as_posix()}"]) == folder.as_posix()
     assert begins_from("hf:a/b") == "a/b"
+    file = (folder / "model.safetensors").as_posix()
+    assert tokenizer_of([f"transformer(start='{file}')"]) == folder.as_posix()
 
 
 def test_a_path_of_a_model_is_written_from_the_root_on(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import steepest as st
 from steepest.data.texts.bpe import learned
 from steepest.data.texts.tokenizer import Tokenizer
 from steepest.data.texts.tokenizers import load_tokenizer, stored_tokenizer
-from steepest.errors import ModelError
+from steepest.errors import DataError, ModelError
 from steepest.generating.generate import go_on
 from steepest.models import build_model
 from tests.texts.test_transformer import made, saved_llama
@@ -75,6 +76,49 @@ def counted(tokenizer: Tokenizer, text: str) -> tuple[int, int]:
     row = [tokenizer.boundary, *tokenizer.encode(text).tolist(), tokenizer.boundary]
     words, size = tokenizer.vocabulary.counted(torch.tensor([row[:-1]]), torch.tensor([row[1:]]))
     return int(words), int(size)
+
+
+def test_a_tokenizer_beside_the_folder_of_a_model_is_found_by_its_number_of_pieces(tmp_path):
+    """As llama2.c's models are laid out; one of another number is none of the model's."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    with pytest.raises(DataError) as caught:
+        load_tokenizer(folder)
+    assert caught.value.fact.endswith("has no tokenizer (tokenizer.json or tok*.bin)")
+    content = struct.pack("<i", 7)
+    for at in range(512):
+        piece = f"<0x{at - 3:02X}>".encode() if 3 <= at < 259 else f"p{at}".encode()
+        content += struct.pack("<fi", -float(at), len(piece)) + piece
+    (tmp_path / "tok512.bin").write_bytes(content)
+    written(tmp_path)
+    (folder / "config.json").write_text(json.dumps({"vocab_size": 512}))
+    found = load_tokenizer(folder)
+    assert (found.size, found.place) == (512, " of tok512.bin beside the model's folder")
+    assert found.to_dict() == load_tokenizer(tmp_path / "tok512.bin").to_dict()
+    (folder / "config.json").write_text(json.dumps({"vocab_size": 500}))
+    with pytest.raises(DataError, match="nothing beside it has its 500 pieces") as caught:
+        load_tokenizer(folder)
+    assert "tok*.bin of 500 pieces: --tokenizer PATH" in caught.value.hint
+    (folder / "tokenizer.model").write_bytes(b"x")
+    with pytest.raises(DataError) as caught:
+        load_tokenizer(folder)
+    assert "save_pretrained" in caught.value.hint
+
+
+def test_vocab_and_merges_are_a_tokenizer(tmp_path):
+    pytest.importorskip("transformers")
+    stored = json.loads(learned(["the café Ġ ▁ the end"] * 3, 300).stored)
+    (tmp_path / "vocab.json").write_text(json.dumps(stored["model"]["vocab"]))
+    pairs = "\n".join(each if isinstance(each, str) else " ".join(each) for each in stored["model"]["merges"])
+    (tmp_path / "merges.txt").write_text(f"#version: 0.2\n{pairs}\n")
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "gpt2", "vocab_size": 320}))
+    found, text = load_tokenizer(tmp_path), "the café <0x41> the end"
+    assert found.encode(text).tolist() == learned(["the café Ġ ▁ the end"] * 3, 300).encode(text).tolist()
+    assert found.decode(found.encode(text).tolist()) == text
+    assert (found.size, found.pieces[found.boundary]) == (320, b"")
+    (tmp_path / "vocab.json").write_text("{")
+    with pytest.raises(DataError, match="cannot be used as a tokenizer"):
+        load_tokenizer(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -171,6 +171,8 @@ def task_of(models: Iterable[str | ModelBuilder]) -> Task | None:
 def tokenizer_of(models: Iterable[str | ModelBuilder]) -> str | None:
     """Return the folder of a model that one starts from, whose tokenizer cuts texts for it; None where none does.
 
+    Of a file of weights it is the folder that this is in.
+
     Raises:
         ModelError: a model of another library cannot be opened from its folder.
 
@@ -182,7 +184,8 @@ def tokenizer_of(models: Iterable[str | ModelBuilder]) -> str | None:
         if start := begins_from(each):
             if isinstance(each, str) and prefix_of(each):
                 load_reference(grammar.parse(each).name, "model")  # what is wrong with it comes first
-            return start
+            place = Path(start).expanduser()
+            return place.parent.as_posix() if place.is_file() else start
     return None
 
 

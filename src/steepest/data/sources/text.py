@@ -322,7 +322,8 @@ class TextData(Source):
         shown = ", ".join(f"{tokens[part]:,} {part}" for part in PARTS if held_out or part == "train")
         scored = "" if self._stride == block else f", scored with {pipeline.scoring}"
         note = (
-            f"tokens: {shown}, by {tokenizer.title} ({tokenizer.size:,} pieces), in rows of {block}, {self._layout}"
+            f"tokens: {shown}, by {tokenizer.title}{tokenizer.place} ({tokenizer.size:,} pieces), in rows of "
+            f"{block}, {self._layout}"
             f"{scored}."
         )
         return Dataset(

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from steepest.data.texts.tokenizer import Tokenizer, Tokens
-from steepest.errors import DataError, OptionError
+from steepest.errors import DataError, OptionError, first_line
 
 BOUNDARY = "<|endoftext|>"
 _BEGINNINGS = (BOUNDARY, "<s>", "<|begin_of_text|>", "<bos>")
@@ -21,6 +21,8 @@ _BEGINNINGS = (BOUNDARY, "<s>", "<|begin_of_text|>", "<bos>")
 _ENDS = (BOUNDARY, "</s>", "<|end_of_text|>", "<eos>")
 """What pieces that end them are called."""
 LEAST = 257
+PAIRS = ("vocab.json", "merges.txt")
+"""The files of pieces and of the pairs that are joined, where a model has no ``tokenizer.json``."""
 _SPACE = "▁"
 """What stands for a space in pieces that are characters."""
 _BYTE = re.compile(r"<0x([0-9A-F]{2})>")
@@ -213,12 +215,7 @@ def read_json(path: Path) -> Json:
     library()
     try:
         stored, title = path.read_text(encoding="utf-8"), f"the tokenizer {path.name}"
-        alone = Json(stored, title, beginning=_configured(path, "bos_token_id"))
-        size = _configured(path, "vocab_size") or 0
-        if size <= alone.size:
-            return alone
-        unused = f"{title}, {size - alone.size:,} of whose pieces are empty"
-        return Json(stored, unused, beginning=alone.beginning, size=size)
+        return _of_folder(stored, title, path.parent)
     except (OSError, ValueError) as error:
         raise DataError(
             f"{str(path)!r} cannot be used as a tokenizer: {error}",
@@ -226,10 +223,49 @@ def read_json(path: Path) -> Json:
         ) from None
 
 
-def _configured(path: Path, name: str) -> int | None:
-    """Return a whole number of the model's configuration beside a tokenizer, None where there is none."""
+def read_pairs(folder: Path) -> Json:
+    """Read the ``vocab.json`` and ``merges.txt`` of a model, as GPT-2 has them, by the library transformers.
+
+    Raises:
+        DataError: they are none.
+        OptionError: the library is not installed.
+    """
+    library()
     try:
-        found: Any = json.loads((path.parent / "config.json").read_text(encoding="utf-8")).get(name)
+        auto: Any = importlib.import_module("transformers").AutoTokenizer
+    except ImportError as error:
+        raise OptionError(
+            f"{' and '.join(PAIRS)} are read by the library transformers, which is not installed",
+            hint="pip install '.[language]', or name a tokenizer.json: --tokenizer PATH.",
+        ) from error
+    try:
+        made = auto.from_pretrained(folder.as_posix(), local_files_only=True, trust_remote_code=False)
+        return _of_folder(made.backend_tokenizer.to_str(), f"the tokenizer of {' and '.join(PAIRS)}", folder)
+    except Exception as error:  # whatever the library says of damaged files
+        raise DataError(
+            f"{' and '.join(PAIRS)} in {str(folder)!r} cannot be used as a tokenizer: {first_line(error)}",
+            hint="give the tokenizer.json of the model: --tokenizer PATH.",
+        ) from None
+
+
+def _of_folder(stored: str, title: str, folder: Path) -> Json:
+    """Return a tokenizer with what the ``config.json`` in a folder says.
+
+    Raises:
+        ValueError: it is none, or has no piece that can stand between documents.
+    """
+    alone = Json(stored, title, beginning=configured(folder, "bos_token_id"))
+    size = configured(folder, "vocab_size") or 0
+    if size <= alone.size:
+        return alone
+    unused = f"{title}, {size - alone.size:,} of whose pieces are empty"
+    return Json(stored, unused, beginning=alone.beginning, size=size)
+
+
+def configured(folder: Path, name: str) -> int | None:
+    """Return a whole number of the ``config.json`` in a model's folder, None where there is none."""
+    try:
+        found: Any = json.loads((folder / "config.json").read_text(encoding="utf-8")).get(name)
     except (OSError, ValueError, AttributeError):
         return None
     return found if isinstance(found, int) and not isinstance(found, bool) else None

@@ -27,6 +27,7 @@ class Tokenizer(ABC):
         boundary: code of the piece that stands between documents.
         dummy: whether a space is put before every document, so that its first word has the piece of a word behind a
             space.
+        place: where it was found, for a reader, where that is not what was named.
     """
 
     kind: ClassVar[str]
@@ -34,6 +35,7 @@ class Tokenizer(ABC):
     pieces: Sequence[bytes]
     boundary: int
     dummy: bool = False
+    place: str = ""
 
     @property
     def size(self) -> int:

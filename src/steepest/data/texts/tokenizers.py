@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from steepest.components import grammar
-from steepest.data.texts.bpe import Json, learned, read_json
+from steepest.data.texts.bpe import PAIRS, Json, configured, learned, read_json, read_pairs
 from steepest.data.texts.scored import Scored, read_scored
 from steepest.data.texts.tokenizer import BYTES, Bytes, Tokenizer
 from steepest.errors import DataError, OptionError, unknown_name
+
+SENTENCEPIECE = "tokenizer.model"
+"""A file of the library sentencepiece."""
 
 
 def make_tokenizer(wanted: str | None, texts: Sequence[str]) -> Tokenizer:
@@ -46,19 +50,21 @@ def make_tokenizer(wanted: str | None, texts: Sequence[str]) -> Tokenizer:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """Return the tokenizer in a file, or in the folder of a model.
+    """Return the tokenizer in a file, or that of the model in a folder.
+
+    Of a folder it is ``tokenizer.json``, ``tok*.bin``, or what ``vocab.json`` and ``merges.txt`` are together; where
+    there is none of these, the file of one of the first two kinds beside the folder that has as many pieces as the
+    ``config.json`` in it says.
 
     Raises:
         DataError: there is none, or it cannot be read.
     """
     if path.is_dir():
-        found = [path / "tokenizer.json", *sorted(path.glob("tok*.bin"))]
-        there = [each for each in found if each.is_file()]
+        there = _files_in(path)
+        if not there and all((path / each).is_file() for each in PAIRS):
+            return read_pairs(path)
         if not there:
-            raise DataError(
-                f"the folder {str(path)!r} has no tokenizer (tokenizer.json or tok*.bin)",
-                hint="name the file or folder of the tokenizer that the model was trained with: --tokenizer PATH.",
-            )
+            return _beside(path)
         path = there[0]
     if path.suffix == ".bin":
         return read_scored(path)
@@ -67,6 +73,38 @@ def load_tokenizer(path: Path) -> Tokenizer:
     raise DataError(
         f"{path.name} is no tokenizer that can be read",
         hint="give a tokenizer.json, or a tok*.bin of llama2.c.",
+    )
+
+
+def _files_in(folder: Path) -> list[Path]:
+    found = [folder / "tokenizer.json", *sorted(folder.glob("tok*.bin"))]
+    return [each for each in found if each.is_file()]
+
+
+def _beside(folder: Path) -> Tokenizer:
+    """Return the tokenizer beside the folder of a model that has the model's pieces.
+
+    Raises:
+        DataError: there is none.
+    """
+    pieces = configured(folder, "vocab_size")
+    others = [] if pieces is None else _files_in(folder.absolute().parent)
+    for each in others:
+        with contextlib.suppress(DataError, OptionError):  # it is of something else
+            found = load_tokenizer(each)
+            if found.size == pieces:
+                found.place = f" of {each.name} beside the model's folder"
+                return found
+    fits = "" if pieces is None else f" of {pieces:,} pieces"
+    cure = f"name the tokenizer that the model was trained with, a tokenizer.json or tok*.bin{fits}: --tokenizer PATH."
+    if (folder / SENTENCEPIECE).is_file():
+        cure = (
+            f"make one of its {SENTENCEPIECE} where sentencepiece is installed: "
+            "AutoTokenizer.from_pretrained(FOLDER).save_pretrained(FOLDER), of the library transformers."
+        )
+    beside = f", and nothing beside it has its {pieces:,} pieces" if others else ""
+    raise DataError(
+        f"the folder {str(folder)!r} has no tokenizer (tokenizer.json or tok*.bin){beside}", hint=cure
     )
 
 
