@@ -117,6 +117,23 @@ def test_a_step_of_seconds_is_a_block(bench: Bench, monkeypatch) -> None:
     assert rest >= 0
 
 
+def test_of_many_cells_each_is_timed_in_one_block_of_steps(bench: Bench, monkeypatch) -> None:
+    """15 steps instead of 99: those that warm up, one block, and a run of one step that reads the validation rows."""
+    made: list[int] = []
+    real, run = module._Begun.make, Bench._run
+    monkeypatch.setattr(module._Begun, "make", lambda self, count: made.append(count) or real(self, count))
+    monkeypatch.setattr(Bench, "_run", lambda self, way, looks: made.append(looks) or run(self, way, looks))
+    for name in ("BLOCK_SECONDS", "MOST_SECONDS"):
+        monkeypatch.setattr(module, name, 1e9)
+    way, counts = {"sgd": Way(make_rule("sgd"), Execution())}, []
+    for rounds in (ROUNDS, 1):
+        made.clear()
+        assert bench.steps(way, rounds)["sgd"] > 0
+        assert bench.evaluation(way["sgd"], once=rounds == 1)[0] > 0
+        counts.append(sum(made))
+    assert counts == [99, 15]
+
+
 def test_the_slowest_steps_are_timed_once_each(bench: Bench, monkeypatch) -> None:
     """Where even the first step takes seconds, it is the measurement: there is no other."""
     made: list[int] = []

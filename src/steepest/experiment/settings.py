@@ -73,7 +73,7 @@ from steepest.sweep.stages import (
     plain_run_of,
 )
 from steepest.sweep.stages import check_model as check_stages_of
-from steepest.sweep.timing import StepTimings, choose_execution, workers_for
+from steepest.sweep.timing import MANY_CELLS, StepTimings, choose_execution, workers_for
 from steepest.sweep.tracking import make_tracker
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
@@ -192,6 +192,9 @@ class Settings:
         )
         cells: dict[str, Execution] = {}
         steps: dict[str, StepTimings] = {}
+        protocol = self.experiment.protocol
+        decides = asked.compile != "off" or protocol.equal == "seconds" or protocol.minutes is not None
+        once = len(self.timed_cells) >= MANY_CELLS and not decides
         for key, cell in self.timed_cells.items():
             known = plan.cells.get(key)
             changed = "" if known is None else known.changed(cell.of)
@@ -206,7 +209,7 @@ class Settings:
             elif asked.workers is not None:  # in which process a run is made is no matter of its numbers
                 known = known.model_copy(update={"workers": workers_for(device, known.threads, asked)})
             known = without_edited(known, cell.of).model_copy(update={"of": {**known.of, **cell.of}})
-            steps[key] = StepTimings.measured(bench, known, cell.methods)
+            steps[key] = StepTimings.measured(bench, known, cell.methods, once=once)
             cells[key] = steps[key].execution
         plan = plan.model_copy(update={"cells": {**plan.cells, **cells}})
         return replace(self, plan=plan, steps=steps)

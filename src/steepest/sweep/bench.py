@@ -66,15 +66,16 @@ CHECKED = 8
 """Steps in which a compiled program is held against eager steps."""
 
 
-def in_rounds(blocks: Mapping[K, Callable[[], float]]) -> dict[K, list[float]]:
+def in_rounds(blocks: Mapping[K, Callable[[], float]], rounds: int = ROUNDS) -> dict[K, list[float]]:
     """Return what each block takes in every round, timed in turn, in the order of the rounds.
 
     Args:
         blocks: each returns the seconds that it took.
+        rounds: at most.
     """
     found: dict[K, list[float]] = {name: [] for name in blocks}
     started = time.perf_counter()
-    for done in range(ROUNDS):
+    for done in range(rounds):
         taken = time.perf_counter() - started
         if done and taken > (MOST_SECONDS if done >= LEAST_ROUNDS else MUCH_SECONDS):
             break
@@ -83,18 +84,20 @@ def in_rounds(blocks: Mapping[K, Callable[[], float]]) -> dict[K, list[float]]:
     return found
 
 
-def interleaved(blocks: Mapping[K, Callable[[], float]]) -> dict[K, float]:
+def interleaved(blocks: Mapping[K, Callable[[], float]], rounds: int = ROUNDS) -> dict[K, float]:
     """Return the lower quartile of what each block takes, timed in turn, round after round.
 
     Args:
         blocks: each returns the seconds that it took.
+        rounds: at most.
 
     Example:
         >>> slow_at_first = iter([5.0, 1.2, 1.0, 1.1, 1.0, 1.3, 1.0])
         >>> interleaved({"a": lambda: next(slow_at_first), "b": lambda: 2.0})
         {'a': 1.0, 'b': 2.0}
     """
-    return {name: sorted(values)[(len(values) - 1) // 4] for name, values in in_rounds(blocks).items()}
+    found = in_rounds(blocks, rounds)
+    return {name: sorted(values)[(len(values) - 1) // 4] for name, values in found.items()}
 
 
 @dataclass(frozen=True)
@@ -154,13 +157,19 @@ class Bench:
     device: str
     programs: Programs = field(default_factory=Programs)
 
-    def steps(self, ways: Mapping[K, Way]) -> dict[K, float]:
+    def steps(self, ways: Mapping[K, Way], rounds: int = ROUNDS) -> dict[K, float]:
         """Return the seconds of a training step in some ways, infinity where the memory does not suffice.
+
+        Args:
+            ways: each is timed in every round.
+            rounds: at most; with one, no model is made twice.
 
         Raises:
             StepError: the first step fails in one of them.
         """
-        return interleaved(self._timed(ways))
+        if rounds == 1:
+            return interleaved({name: _Timed(self, way, keep=False) for name, way in ways.items()}, 1)
+        return interleaved(self._timed(ways), rounds)
 
     def rounds(self, ways: Mapping[K, Way]) -> dict[K, list[float]]:
         """Return the seconds of a training step in some ways in every round, in which each was timed once.
@@ -252,18 +261,19 @@ class Bench:
             )
         return difference(*found)
 
-    def evaluation(self, way: Way, a_step: float = 0.0) -> tuple[float, float]:
+    def evaluation(self, way: Way, a_step: float = 0.0, *, once: bool = False) -> tuple[float, float]:
         """Return the seconds of reading the validation rows once, and what a run takes beside steps and readings.
 
         Args:
             way: how steps are made.
             a_step: the seconds of one, where they are known: with slow steps only some of the rows are read.
+            once: whether one run with one step is the measurement, however soon it is done.
         """
         rows = len(self.dataset.validation)
         fewer = self._fewer_rows(a_step)
         bench = self if fewer >= rows else self._with_validation_rows(fewer)
         first, look, rest = bench._looked(way, 1)
-        if first < SLOW_LOOK:
+        if first < SLOW_LOOK and not once:
             found = [bench._looked(way, LOOKS) for _ in range(3)]
             look, rest = min(each[1] for each in found), min(each[2] for each in found)
         return look * rows / min(fewer, rows), max(rest, 0.0)

@@ -19,7 +19,7 @@ from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, ExecutionOptions, Precision
 from steepest.regularizers.check import moves_tables
 from steepest.sweep.ahead import Ahead
-from steepest.sweep.bench import Bench, Way
+from steepest.sweep.bench import ROUNDS, Bench, Way
 from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.machine import (
@@ -54,6 +54,10 @@ FEWER_THREADS_UNLESS = 0.7
 busy with something else they can be many times slower."""
 ROUNDS_AN_EXCEPTION = 5
 """In one of so many rounds of measurement a busy moment of the machine may say the opposite of the others."""
+
+
+MANY_CELLS = 4
+"""Of so many cells each is timed in one block of steps, where times foretell how long it takes and decide nothing."""
 
 
 def choose_device() -> str:
@@ -184,18 +188,29 @@ class StepTimings:
     _looked: set[str] = field(default_factory=set)
 
     @classmethod
-    def measured(cls, bench: Bench, execution: Execution, who: Sequence[Contestant]) -> StepTimings:
-        """Return them with the times of eager steps; those that the execution plan has already stay as they are."""
+    def measured(
+        cls, bench: Bench, execution: Execution, who: Sequence[Contestant], *, once: bool = False
+    ) -> StepTimings:
+        """Return them with the times of eager steps; those that the execution plan has already stay as they are.
+
+        Args:
+            bench: where steps are timed.
+            execution: the execution plan so far.
+            who: the optimizers.
+            once: whether one block of steps is enough, where nothing is decided by these times but foretold.
+        """
         rules = {
             each.name: each.rule.for_timing()
             for each in who
             if each.name not in execution.timings.seconds_a_step
         }
-        eager = bench.steps({name: Way(rule, execution) for name, rule in rules.items()})
+        eager = bench.steps(
+            {name: Way(rule, execution) for name, rule in rules.items()}, 1 if once else ROUNDS
+        )
         found = cls(bench, execution, rules, eager)
         found._weigh()
         if not execution.timings.seconds_an_evaluation:
-            found._read(Way(who[0].rule.for_timing(), execution), eager.get(who[0].name, 0.0))
+            found._read(Way(who[0].rule.for_timing(), execution), eager.get(who[0].name, 0.0), once=once)
         return found
 
     @property
@@ -307,8 +322,8 @@ class StepTimings:
                 self._read(next(way for way in ways.values() if way.compiled))
         return with_choice(self.execution, self.prospects(), tuple(chosen))
 
-    def _read(self, way: Way, a_step: float = 0.0) -> None:
-        look, rest = self.bench.evaluation(way, a_step if math.isfinite(a_step) else 0.0)
+    def _read(self, way: Way, a_step: float = 0.0, *, once: bool = False) -> None:
+        look, rest = self.bench.evaluation(way, a_step if math.isfinite(a_step) else 0.0, once=once)
         self.execution = self.execution.timed(seconds_an_evaluation=look, seconds_a_run=rest)
 
     def _weigh(self) -> None:
