@@ -8,6 +8,7 @@ import math
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
@@ -18,14 +19,16 @@ from steepest.api import Result
 from steepest.cli import main
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine, StudyRow
 from steepest.data.catalog import SOURCES, places
+from steepest.data.texts.bpe import learned
 from steepest.data.variants import Variant
-from steepest.errors import DataError, FolderError, OptionError, UnknownNameError
+from steepest.errors import DataError, FolderError, ModelError, OptionError, UnknownNameError
 from steepest.experiment.given import Arm
+from steepest.models import build_model
 from steepest.record.store import STUDY
 from steepest.report.html import render_html
 from steepest.report.studied import ArmTable
 from steepest.studies import plan_study, registry, study
-from steepest.studies.base import keeping, making
+from steepest.studies.base import keeping, making, tuned
 from steepest.studies.base.code import code_hash
 from steepest.studies.base.data import StudyData, kept_images
 from steepest.studies.base.folder import read_study
@@ -39,6 +42,8 @@ from steepest.studies.base.watching import CURVATURE, FITTED, LOSS, MEMORISED, N
 from steepest.sweep.observer import Observer
 from steepest.version import version
 from steepest.wording import plain_text
+from tests.texts.test_transformer import saved_llama
+from tests.texts.test_transformer import shape as text_shape
 
 CASES = {
     "all-together": 16,
@@ -444,14 +449,45 @@ def test_options_of_a_study_stand_in_brackets(tmp_path):
         making.make_study("memorisation(3)")
 
 
-def test_a_study_of_fine_tuning_begins_with_the_model_that_is_named(tmp_path):
-    with pytest.raises(OptionError, match="there is no folder 'no/such'"):
+@pytest.fixture
+def llama_with_tokenizer(tmp_path: Path) -> Path:
+    """The folder of a small model of Hugging Face."""
+    pytest.importorskip("transformers", reason="pip install '.[language]'")
+    pytest.importorskip("peft", reason="pip install '.[language]'")
+    stored = learned(["the king of rome and a queen of war"] * 3, 270).stored
+    net = build_model("transformer(width=8, layers=1, heads=2)", text_shape(270))
+    folder = saved_llama(tmp_path / "llama", net, architectures=["LlamaForCausalLM"])
+    (folder / "tokenizer.json").write_text(stored)
+    return folder
+
+
+def test_a_study_of_fine_tuning_needs_the_folder_of_a_model(tmp_path, llama_with_tokenizer):
+    with pytest.raises(ModelError, match=r"there is no folder '.*no/such'"):
         making.make_study("lora(model='no/such')")
-    made = making.make_study(f"lora(model='{tmp_path.as_posix()}')")
+    with pytest.raises(ModelError, match=r"has no config\.json"):
+        making.make_study(f"lora(model='{tmp_path.as_posix()}')")
+    (llama_with_tokenizer / "tokenizer.json").unlink()
+    with pytest.raises(DataError, match="has no tokenizer") as caught:
+        making.make_study(f"qlora(model='{llama_with_tokenizer.as_posix()}')")
+    assert caught.value.hint.startswith("put the model's tokenizer.json")
+
+
+@pytest.mark.parametrize("name", ["lora", "qlora", "lora-grid", "full-lora-frozen"])
+def test_a_study_of_fine_tuning_begins_with_the_model_that_is_named(
+    name, tmp_path, monkeypatch, llama_with_tokenizer
+):
+    """On text of the catalog, cut by the model's tokenizer; adapters are beside its layers of attention."""
+    monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path / "cache"))
+    for each in ("wikitext", "shakespeare"):
+        text = dict.fromkeys(("train", "validation", "test"), "the king of rome and a queen of war\n" * 400)
+        monkeypatch.setattr(tuned, each, lambda *_, text=text: text)
+    made = making.make_study(f"{name}(model='{llama_with_tokenizer.as_posix()}')")
+    assert made.attention == "q_proj,k_proj,v_proj"
     with pytest.raises(OptionError, match=r"has no effect with (--)?quick"):
         made.data("quick")
-    assert made.start("default") == f"hf:{tmp_path.as_posix()}"
-    assert made.attention == "q_proj,k_proj,v_proj"
+    [plan, *_] = making.planned(made, "full").plans.values()
+    assert {arm.model_text for arm in plan.arms} == {f"hf:{llama_with_tokenizer.as_posix()}"}
+    assert plan.table.make(0)[0].shape.outputs == 270
 
 
 def test_what_is_no_study_is_refused(tmp_path):

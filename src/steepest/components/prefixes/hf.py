@@ -54,7 +54,7 @@ class Causal(nn.Module):
             )
         self.pieces = shape.outputs
         self.cautions = about_vocabularies(shape.outputs, pieces, folder)
-        self.net = _loaded(folder)
+        self.net = loaded(folder)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits ``[B, T, V]`` of the token behind each."""
@@ -97,7 +97,7 @@ def about_vocabularies(pieces: int, rows: int, folder: Path) -> tuple[str, ...]:
     )
 
 
-def _loaded(folder: Path) -> nn.Module:
+def loaded(folder: Path) -> nn.Module:
     """Return the model in a folder.
 
     Raises:

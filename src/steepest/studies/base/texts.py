@@ -44,7 +44,8 @@ def kept_text(
         source: the data set of the catalog that they are of, or who drew them.
         text: what they are; the number of characters is added.
         parts: the training, validation and test text.
-        options: how they are read, as for :func:`steepest.compare`; ``tokenizer`` may be a file, which is copied.
+        options: how they are read, as for :func:`steepest.compare`; ``tokenizer`` may be a file, which is copied, or
+            the folder of a model.
 
     Example:
         >>> made = kept_text("ab", "made here", "a and b", dict.fromkeys(("train", "validation", "test"), "a b "), {})
@@ -61,7 +62,7 @@ def kept_text(
         **{each: files[each].name for each in PARTS},
         "also": files["test"].name,
     }  # before training, too
-    if tokenizer := given.get("tokenizer"):
+    if (tokenizer := given.get("tokenizer")) and Path(tokenizer).is_file():
         content = Path(tokenizer).read_bytes()
         copied = place_of(f"{hashlib.sha256(content).hexdigest()[:12]}-{Path(tokenizer).name}")
         if not copied.is_file():

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
+from steepest.components.identity.weights import of_weights
+from steepest.components.prefixes.hf import find, loaded
 from steepest.data.dataset import InputField, Shape
-from steepest.data.texts.tokenizers import make_tokenizer
-from steepest.errors import OptionError
+from steepest.data.texts.tokenizers import load_tokenizer, make_tokenizer
+from steepest.errors import DataError, ModelError, OptionError
+from steepest.finetuning.attention import as_targets, attention_layers
 from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, StudyColumn, mean_text
 from steepest.studies.base.study import Size, Study
@@ -23,8 +29,8 @@ from steepest.studies.base.texts import (
     wikitext,
 )
 
-ATTENTION: Mapping[str, str] = {"own": "query,key,value", "folder": "q_proj,k_proj,v_proj"}
-"""The layers q, k and v: of networks of ours, and of most models of Hugging Face."""
+OWN = "query,key,value"
+"""The layers q, k and v of networks of ours."""
 
 
 class FineTuningStudy(Study):
@@ -33,15 +39,19 @@ class FineTuningStudy(Study):
     Args:
         model: the folder of a causal language model of Hugging Face with its tokenizer; by default a small network of
             children's stories, or with ``--quick`` one that is trained here.
-        attention: the names of its layers q, k and v, with commas.
+        attention: the names of its layers q, k and v, with commas; by default those that read what its layers of
+            attention are given.
+
+    Raises:
+        ModelError: the folder has no causal language model that can be read.
+        DataError: it has no tokenizer.
     """
 
     def __init__(self, model: str = "", attention: str = "") -> None:
-        if model and not Path(model).expanduser().is_dir():
-            raise OptionError(
-                f"the study {self.name}: there is no folder {model!r}",
-                hint=f"name the folder of a causal language model: '{self.name}(model=FOLDER)'.",
-            )
+        if model:
+            model = Path(model).expanduser().absolute().as_posix()
+            find(model)
+            _check_tokenizer(model)
         self.model, self._attention = model, attention
 
     def base(self, size: Size) -> str:
@@ -65,7 +75,7 @@ class FineTuningStudy(Study):
     @property
     def attention(self) -> str:
         """The names of the layers q, k and v."""
-        return self._attention or ATTENTION["folder" if self.model else "own"]
+        return self._attention or (_attention_of(self.model, of_weights(self.model)) if self.model else OWN)
 
     def text(self, size: Size, source: str, characters: int, test: int, **options: Any) -> StudyData:
         """Return a text for the network of a size: with ``quick`` one of made-up words.
@@ -84,11 +94,38 @@ class FineTuningStudy(Study):
             parts = made_up(characters, test)
             return kept_text("made-up", "made-up words", "made-up words", parts, {"block": 64, **options})
         tokenizer = self.model or (stories_folder() / "tok512.bin").as_posix()
-        file = Path(tokenizer).expanduser()
-        file = file / "tokenizer.json" if file.is_dir() else file
         parts = (wikitext if source == "wikitext" else shakespeare)(characters, test)
         called = {"wikitext": "WikiText", "shakespeare": "plays of Shakespeare"}[source]
-        return kept_text(source, source, called, parts, {"tokenizer": file.as_posix(), **options})
+        return kept_text(source, source, called, parts, {"tokenizer": tokenizer, **options})
+
+
+def _check_tokenizer(folder: str) -> None:
+    """Raise a ``DataError`` if there is no tokenizer that texts can be cut by for the model in a folder."""
+    try:
+        load_tokenizer(Path(folder))
+    except DataError as error:
+        raise DataError(
+            error.fact, hint=f"put the model's tokenizer.json, or its tok*.bin, into {folder}."
+        ) from error
+
+
+@functools.lru_cache(maxsize=4)
+def _attention_of(folder: str, content: str) -> str:
+    """Return the layers q, k and v of a model, which is opened once as long as its files have this content.
+
+    Raises:
+        ModelError: it cannot be opened, or has no layers of attention that can be found.
+    """
+    del content
+    net, tokens = loaded(Path(folder)), torch.zeros((1, 2), dtype=torch.int64)
+    with torch.no_grad():
+        names = attention_layers(net, lambda: net(input_ids=tokens, use_cache=False))
+    if not names:
+        raise ModelError(
+            f"no layers of attention are found in the model in {folder!r}",
+            hint="name its layers q, k and v by endings of their names: attention='q_proj,k_proj,v_proj' beside model.",
+        )
+    return as_targets(names, net)
 
 
 def shape_of(data: StudyData) -> Shape:
