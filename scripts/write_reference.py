@@ -38,6 +38,8 @@ from steepest.regularizers import PLACES
 from steepest.regularizers import registry as regularizers
 from steepest.report import glossary
 from steepest.studies import registry as studies
+from steepest.suites import registry as suites
+from steepest.suites.base.suite import SIZES
 from steepest.sweep.planner import registry as planners
 from steepest.tracing.problem import registry as problems
 
@@ -374,6 +376,29 @@ def write_studies() -> str:
     return "\n\n".join(text)
 
 
+def write_suites() -> str:
+    """Return every suite with its optimizers, and the data sets and settings of each size."""
+    text: list[str] = []
+    for entry in suites.entries.values():
+        made = entry.load()()
+        minutes = entry.more["minutes"]
+        about = (
+            f"{_sections(type(made))[0]} Version {made.version}.\n\nOptimizers, each with {made.seeds} seeds: "
+            f"{', '.join(f'`{each}`' for each in made.optimizers)}."
+        )
+        rows = [
+            (size, f"`{each.name}`", "all" if each.rows is None else f"{each.rows:,}", f"`{each.options['model']}`",
+             str(each.options["epochs"]), str(each.options["batch_size"]))
+            for size in SIZES
+            for each in made.sets(size)
+        ]  # fmt: skip
+        costs = ", ".join(f"{minutes[size]:g} ({size})" for size in SIZES)
+        costs = f"Minutes at most on two cores, with all optimizers: {costs}."
+        head = ("size", "data set", "rows that are drawn", "model", "epochs", "batch size")
+        text.append(f"## `{entry.name}`\n\n{about}\n\n{table(head, rows)}\n\n{costs}")
+    return "\n\n".join(text)
+
+
 def write_configuration() -> str:
     """Return every option of an experiment's file, by section."""
     sections: dict[str, type[BaseModel]] = {
@@ -454,6 +479,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "planners.md": write_planners,
     "projections.md": write_projections,
     "studies.md": write_studies,
+    "suites.md": write_suites,
     "configuration.md": write_configuration,
     "cli.md": write_cli,
     "glossary.md": glossary.page,

@@ -64,6 +64,7 @@ ORDER = (
     "spectra",
     "checking",
     "studies",
+    "suites",
     "pages",
     "play",
     "cli",

@@ -40,6 +40,7 @@ PAGES = {
     "planners": "reference/planners.md",
     "trackers": "how-to/many-comparisons.md",
     "studies": "reference/studies.md",
+    "suites": "reference/suites.md",
     "pages": "how-to/pages.md",
 }
 

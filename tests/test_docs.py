@@ -50,6 +50,7 @@ PAGES = [
     "docs/how-to/hessian-free.md",
     "docs/how-to/read-a-report.md",
     "docs/how-to/studies.md",
+    "docs/how-to/suite.md",
     "docs/how-to/watch-training.md",
     "docs/how-to/see-why.md",
     "docs/how-to/play.md",

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from steepest.sklearn import SteepestClassifier, SteepestRegressor
     from steepest.spectra.along import make_spectrum as spectrum
     from steepest.studies.base.making import study
+    from steepest.suites.base.making import suite
     from steepest.sweep.contestants import tune
     from steepest.sweep.space import Range
     from steepest.tracing.table import trace
@@ -80,6 +81,7 @@ _PUBLIC = {
     "similar": "steepest.recommending.lists:similar",
     "spectrum": "steepest.spectra.along:make_spectrum",
     "study": "steepest.studies.base.making:study",
+    "suite": "steepest.suites.base.making:suite",
     "trace": "steepest.tracing.table:trace",
     "tune": "steepest.sweep.contestants:tune",
 }
@@ -119,6 +121,7 @@ __all__ = [
     "similar",
     "spectrum",
     "study",
+    "suite",
     "trace",
     "tune",
 ]

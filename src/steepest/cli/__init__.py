@@ -36,6 +36,7 @@ from steepest.cli.recommending import recommend, similar
 from steepest.cli.refitting import refit
 from steepest.cli.spectrum import spectrum as spectrum_command
 from steepest.cli.studying import go_on_with, study
+from steepest.cli.suiting import suite
 from steepest.cli.tracing import trace
 from steepest.cli.viewing import show
 from steepest.errors import OptionError, SteepestError
@@ -136,6 +137,7 @@ app.command(
 
 
 app.command()(study)
+app.command()(suite)
 
 
 @app.command()

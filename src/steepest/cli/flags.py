@@ -47,7 +47,16 @@ COMMON_OPTIONS = (
     "target", "x", "y", "user", "item", "rating", "optimizers", "metric", "epochs", "seeds", "minutes", "out",
 )  # fmt: skip
 """What the first panel holds, in this order."""
-TUNING_OPTIONS = ("learning_rates", "tune", "planner", "scan_rates", "full_rates", "sweep", "equal")
+TUNING_OPTIONS = (
+    "learning_rates",
+    "tune",
+    "planner",
+    "scan_rates",
+    "full_rates",
+    "sweep",
+    "equal",
+    "references",
+)
 DATA_OPTIONS = ("positive",)
 """Options of the protocol that are about the data."""
 REPEATABLE = ("embedding", "tune", "callbacks", "baseline", "track", *Factors.model_fields)
@@ -75,6 +84,7 @@ KINDS = {
     "planners": "steepest.sweep.planner:registry",
     "trackers": "steepest.sweep.tracking:registry",
     "studies": "steepest.studies:registry",
+    "suites": "steepest.suites:registry",
     "pages": "steepest.pages.page:registry",
 }
 """The kinds of component, and where their names are."""

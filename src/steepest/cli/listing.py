@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from steepest.cli.studying import study_facts, study_table
+from steepest.cli.suiting import suite_facts, suite_table
 from steepest.components.registry import Entry, Registry
 from steepest.optim import make_spec
 from steepest.schedules import make_schedule
@@ -216,6 +217,7 @@ _SHOWN: dict[str, tuple[Any, Any]] = {
     "optimizer": (optimizer_facts, optimizer_table),
     "data set": (dataset_facts, dataset_table),
     "study": (study_facts, study_table),
+    "suite": (suite_facts, suite_table),
 }
 """Kinds of component that have facts and a table of their own."""
 

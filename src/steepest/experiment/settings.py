@@ -233,6 +233,7 @@ class Settings:
             planner=protocol.planner,
             by_gradients=protocol.equal == "gradients",
             by_seed=protocol.minutes is not None,
+            only_arms=not protocol.references,
             refit=self.datasets.source.options.split_rule.refits is not None,
         )
 

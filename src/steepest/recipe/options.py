@@ -267,6 +267,11 @@ class Protocol(FrozenOptions):
         description="add to an arm that is pruned what it has to beat: as long a training without pruning, and a small "
         "dense network with about as many parameters as are left",
     )
+    references: bool = Field(
+        True,
+        description="where the arms differ in the optimizer alone, also run each at its library default, and the "
+        "winner without a schedule",
+    )
     minutes: float | None = Field(
         None,
         gt=0,
@@ -375,6 +380,7 @@ STAYS: Mapping[str, bool] = {
             "watch",
             "keep_path",
             "controls",
+            "references",
         ),
         True,
     ),  # metrics, and callbacks that change runs, are compared by what they mean
