@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -97,12 +98,15 @@ def suite(
     if quiet and verbose:
         raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
     if list_:
-        from steepest.cli.listing import listing
         from steepest.suites import registry
 
-        console(out=True).print(
-            listing(registry, as_json=as_json), markup=False, highlight=False, soft_wrap=as_json
+        facts = [suite_facts(each, registry) for each in registry.names()] if as_json else []
+        shown = (
+            json.dumps(facts, indent=1, ensure_ascii=False)
+            if as_json
+            else suite_table(registry, registry.names())
         )
+        console(out=True).print(shown, markup=False, highlight=False, soft_wrap=as_json)
         return
     if not optimizers:
         raise OptionError(
