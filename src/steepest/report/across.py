@@ -209,9 +209,9 @@ def rank_text(results: SuiteResults) -> str:
     p = friedman(results)
     if math.isnan(p):
         return ""
-    many, shown = len(results.sets), show.probability(p)
+    many = len(results.sets)
     apart = "are not all alike" if p < 0.05 else "are not told apart"
-    return f"By their ranks on {many} data sets, the arms {apart} (Friedman's test, p {shown if shown[0] == '<' else f'= {shown}'})."
+    return f"By their ranks on {many} data sets, the arms {apart} (Friedman's test, p {show.probability(p)})."
 
 
 def suite_text(results: SuiteResults) -> RenderableType:
