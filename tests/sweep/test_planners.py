@@ -149,6 +149,26 @@ def test_halving_runs_fewer_and_fewer_for_longer_and_longer() -> None:
         assert max(losses[0]) <= min(losses[1])
 
 
+@pytest.mark.parametrize("planner", ["grid", "halving(2)", "halving"])
+def test_an_extended_grid_has_no_more_trials_at_greater_length(monkeypatch, planner: str) -> None:
+    """Adam's best rate is beyond the edge of its grid: it has more trials of the first turn, and no more of the others."""
+    best = {"sgd": -1.0, "adam": 1.0}
+    monkeypatch.setattr(
+        sys.modules[__name__],
+        "loss",
+        lambda run: abs(math.log10(float(run.rule.hyper.lr)) - best[run.rule.called]),
+    )
+    made = setup(planner)
+    _, runs = play(made)
+    sgd, adam = (
+        Counter(run.length for run in runs if run.arm.id == arm.id and run.key.phase in ("scan", "full"))
+        for arm in made.arms
+    )
+    shortest = min(adam)
+    assert adam.pop(shortest) > sgd.pop(shortest)
+    assert adam == sgd
+
+
 def test_halving_costs_less_than_the_grid() -> None:
     def steps(planner: str) -> int:
         _, runs = play(setup(planner))

@@ -80,7 +80,7 @@ class Ladder(Planner):
         """Return how far the turns are."""
         scan = self.first(setup, arm)
         rules, extra = list(scan.rules), scan.extra
-        turns = self.turns(setup, len(rules))
+        turns = self.turns(setup, len(rules))  # of those beyond an edge no arm gets more at greater length
         while True:
             only = len(turns) == 1 and turns[0][0] == 1.0
             runs = [trial_run(setup, arm, rule, turns[0][0], parent, last=only) for rule in rules]
@@ -95,7 +95,7 @@ class Ladder(Planner):
                 break
             rules = sorted([*rules, wider], key=lambda rule: float(rule.hyper.lr))
         tried, leader = [[run] for run in runs], rules[order[0]]
-        for length, count in self.turns(setup, len(rules))[1:]:
+        for length, count in turns[1:]:
             last, order = length == 1.0, order[:count]
             runs = [trial_run(setup, arm, rules[i], length, parent, last=last) for i in order]
             for i, run in zip(order, runs, strict=True):
@@ -111,7 +111,7 @@ class Ladder(Planner):
 
     def to_come(self, setup: Setup, arm: PlannedArm, found: Tuning) -> list[tuple[Phase, float]]:
         """Return the runs of the turns that have not begun; those of the present one are missing."""
-        count = len(found.trials) or len(self.first(setup, arm).rules)
+        count = len(self.first(setup, arm).rules)
         begun = max((len(trial.runs) for trial in found.trials), default=0)
         turns = self.turns(setup, count)
         coming: list[tuple[Phase, float]] = []
