@@ -399,13 +399,15 @@ def first_part(answer: str) -> str:
     Example:
         >>> first_part("It does, by 1.2 points. More of it.")
         'It does, by 1.2 points.'
+        >>> first_part(f"It does, by 1.2 points; {'more of it, ' * 30} and so on.")
+        'It does, by 1.2 points …'
     """
     sentence = re.split(r"(?<=\.) (?=[A-Z])", answer)[0]
     if len(sentence) <= ENOUGH or ";" not in sentence:
         return sentence
     parts = sentence.split(";")
     kept = next((n for n in range(len(parts), 0, -1) if len(";".join(parts[:n])) <= ENOUGH), 1)
-    return f"{';'.join(parts[:kept]).rstrip('.')}."
+    return sentence if kept == len(parts) else f"{';'.join(parts[:kept])} …"
 
 
 def short(kept: Kept) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from steepest.compare.budgets import best_after, expected_best, leaders
+from steepest.compare.search import BestAfter
 from steepest.rng import stream
 
 VALUES = [0.9, 0.31, math.nan, 0.5, 0.31, 0.77, 2.0]
@@ -48,13 +49,24 @@ def test_nothing_is_expected_of_trials_that_all_failed() -> None:
     assert best_after([math.nan], 1.0, 0, higher=True) is None
 
 
+def sharp(means: list[float]) -> BestAfter:
+    """Return what is known without an interval."""
+    return BestAfter(mean=means, low=means, high=means, length=1.0)
+
+
 def test_who_is_ahead_changes_with_the_budget() -> None:
     steady, lucky = (
-        expected_best([1.0] * 5, higher=False),
-        expected_best([3.0, 3.0, 3.0, 3.0, 0.0], higher=False),
+        sharp(expected_best([1.0] * 5, higher=False)),
+        sharp(expected_best([3.0, 3.0, 3.0, 3.0, 0.0], higher=False)),
     )
     assert leaders([("steady", steady), ("lucky", lucky)], higher=False) == [
         (1, 3, "steady"),
         (4, 5, "lucky"),
     ]
     assert leaders([], higher=False) == []
+
+
+def test_nobody_is_ahead_where_intervals_overlap() -> None:
+    wide = BestAfter(mean=[2.0, 1.0, 0.9], low=[1.4, 0.8, 0.8], high=[2.6, 1.2, 1.0], length=0.25)
+    other = sharp([2.5, 2.0, 1.9])
+    assert leaders([("wide", wide), ("other", other)], higher=False) == [(1, 1, ""), (2, 3, "wide")]

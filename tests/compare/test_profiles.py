@@ -48,7 +48,7 @@ def scaled(factor: float, name: str):
     rows = []
     for row in found.rows:
         if row.name == name and row.kind == "arm":
-            changed = Estimate(mean=row.metrics[found.metric].mean * factor, n=1)
+            changed = Estimate(mean=row.metrics[found.metric].mean * factor, n=row.seeds)
             row = row.model_copy(update={"metrics": {**row.metrics, found.metric: changed}})
         rows.append(row)
     return found.model_copy(update={"rows": rows})
@@ -68,3 +68,14 @@ def test_the_page_of_several_comparisons_has_them() -> None:
     assert 'id="figure-profiles"' in page
     assert re.search(r"In which share of 3 comparisons", page)
     assert profiled.profiles(some[:2]) is None
+
+
+def test_an_arm_that_failed_with_some_seeds_is_not_judged_by_the_others() -> None:
+    names = [row.name for row in crimes().rows if row.kind == "arm"]
+    few = scaled(0.5, names[0])
+    rows = [
+        row.model_copy(update={"seeds": row.seeds + 1}) if row.name == names[0] else row for row in few.rows
+    ]
+    found = profiled.profiles([crimes(), crimes(), few.model_copy(update={"rows": rows})])
+    assert found is not None
+    assert [math.isinf(each) for each in found.factors[names[0]]] == [False, False, True]

@@ -122,10 +122,10 @@ def test_the_row_of_momentum_says_whether_the_aim_is_met() -> None:
 
 def test_a_long_answer_is_cut_at_a_semicolon_and_keeps_its_first_number() -> None:
     long = f"It helps: 1.2 [0.4, 2.0] points; {'and so on, ' * 30}end. Then more."
-    assert first_part(long) == "It helps: 1.2 [0.4, 2.0] points."
+    assert first_part(long) == "It helps: 1.2 [0.4, 2.0] points …"
     for name in SAID:
         answer = kept_answers(name)[0]["answer"]
-        assert answer.startswith(first_part(answer).rstrip("."))
+        assert answer.startswith(first_part(answer).rstrip(".").removesuffix(" …"))
 
 
 def test_a_stored_answer_without_figures_has_a_page_without_pictures(

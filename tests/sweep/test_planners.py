@@ -151,7 +151,7 @@ def test_halving_runs_fewer_and_fewer_for_longer_and_longer() -> None:
 
 @pytest.mark.parametrize("planner", ["grid", "halving(2)", "halving"])
 def test_an_extended_grid_has_no_more_trials_at_greater_length(monkeypatch, planner: str) -> None:
-    """Adam's best rate is beyond the edge of its grid: it has more trials of the first turn, and no more of the others."""
+    """Adam's best rate is beyond the edge of its grid: it has more trials of the first turn alone."""
     best = {"sgd": -1.0, "adam": 1.0}
     monkeypatch.setattr(
         sys.modules[__name__],

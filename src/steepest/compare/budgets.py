@@ -75,21 +75,29 @@ def best_after(values: Sequence[float], length: float, seed: int, *, higher: boo
     return BestAfter(mean=mean, low=low.tolist(), high=high.tolist(), length=length)
 
 
-def leaders(arms: Sequence[tuple[str, Sequence[float]]], *, higher: bool) -> list[tuple[int, int, str]]:
+def leaders(arms: Sequence[tuple[str, BestAfter]], *, higher: bool) -> list[tuple[int, int, str]]:
     """Return who is ahead after how many trials: (first, last, name), as long as all arms have as many.
+
+    The name is empty where that is open: where the interval of the best mean and that of another arm overlap.
 
     Args:
         arms: names, each with its expected best after 1, 2, … trials.
         higher: whether higher is better.
 
     Example:
-        >>> leaders([("sgd", [3.0, 1.0, 0.5]), ("adam", [2.0, 1.5, 1.4])], higher=False)
+        >>> def sharp(*means: float) -> BestAfter:
+        ...     return BestAfter(mean=[*means], low=[*means], high=[*means], length=1.0)
+        >>> leaders([("sgd", sharp(3.0, 1.0, 0.5)), ("adam", sharp(2.0, 1.5, 1.4))], higher=False)
         [(1, 1, 'adam'), (2, 3, 'sgd')]
     """
-    most = min((len(means) for _, means in arms), default=0)
+    most = min((len(each.mean) for _, each in arms), default=0)
     found: list[tuple[int, int, str]] = []
     for k in range(most):
-        name = (max if higher else min)(arms, key=lambda arm: arm[1][k])[0]
+        name, first = (max if higher else min)(arms, key=lambda arm: arm[1].mean[k])
+        if any(
+            each.low[k] <= first.high[k] and first.low[k] <= each.high[k] for of, each in arms if of != name
+        ):
+            name = ""
         if found and found[-1][2] == name:
             found[-1] = (found[-1][0], k + 1, name)
         else:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steepest.compare.profiles import cost, profile, ratios
-from steepest.compare.result import Comparison
+from steepest.compare.result import Comparison, Row
 from steepest.report import theme
 from steepest.report.figures import Figure, framed, safe
 from steepest.report.view import metric_of
@@ -48,7 +48,7 @@ def profiles(comparisons: Sequence[Comparison]) -> Profiles | None:
         metric = metric_of(each, each.metric)
         costs.append(
             {
-                row.name: cost(row.metrics[each.metric].mean, higher=metric.higher_is_better)
+                row.name: _cost(row, each.metric, metric.higher_is_better)
                 for row in each.rows
                 if row.kind == "arm" and each.metric in row.metrics
             }
@@ -56,6 +56,12 @@ def profiles(comparisons: Sequence[Comparison]) -> Profiles | None:
     found = ratios(costs)
     count = min((len(each) for each in found.values()), default=0)
     return Profiles(found, count) if count >= FEWEST and len(found) > 1 else None
+
+
+def _cost(row: Row, metric: str, higher: bool) -> float:
+    """Return the cost of an arm's mean; of one of which a run failed it is infinite: the mean is of what survived."""
+    known = row.metrics[metric]
+    return math.inf if known.n < row.seeds else cost(known.mean, higher=higher)
 
 
 def figure(found: Profiles) -> Figure:

@@ -9,7 +9,7 @@ from typing import Any
 
 from steepest.compare.budgets import leaders
 from steepest.compare.result import Comparison
-from steepest.compare.search import ArmSearch, SearchTrial
+from steepest.compare.search import ArmSearch, BestAfter, SearchTrial
 from steepest.report import format as show
 from steepest.report import theme
 from steepest.report.digits import digits_of
@@ -105,16 +105,29 @@ def sentences(comparison: Comparison) -> list[str]:
             f"{counted(cut, 'trial')} of {whole} {'was' if cut == 1 else 'were'} cut before the full length. A trial "
             "that is behind after a short run can be ahead after a long one: the table shows what was cut, and when."
         )
-    known = [(each.name, each.best_after.mean) for each in searches if each.best_after]
+    known = [(each.name, each.best_after) for each in searches if each.best_after]
     higher = metric_of(comparison, comparison.metric).higher_is_better
     order = leaders(known, higher=higher) if len(known) > 1 else []
-    if len(order) == 1:
-        first, last, name = order[0]
-        said.append(f"Whatever the number of trials, from {first} to {last}, {name} is expected to be ahead.")
-    elif order:
-        parts = [f"{name} after {_span(first, last)}" for first, last, name in order]
-        said.append(f"Who is expected to be ahead changes with the number of trials: {listed(parts)}.")
+    if order:
+        by = _judged(comparison, known[0][1])
+        parts = [f"{name} after {_span(first, last)}" for first, last, name in order if name]
+        if not parts:
+            said.append(
+                f"Who is expected to be ahead is open whatever the number of trials: by the results {by}, intervals "
+                "overlap."
+            )
+        else:
+            still = [_span(first, last) for first, last, name in order if not name]
+            rest = f"; it is open after {listed(still)}, where intervals overlap" if still else ""
+            said.append(f"By the results {by}, expected to be ahead: {listed(parts)}{rest}.")
     return said
+
+
+def _judged(comparison: Comparison, known: BestAfter) -> str:
+    """Return which runs an expected best is of."""
+    if any(each.sweep for each in comparison.rates):
+        return "of every seed at full length"
+    return f"of runs at {share_text(known.length)} with one seed"
 
 
 def _span(first: int, last: int) -> str:
@@ -312,10 +325,9 @@ def shortest(comparison: Comparison) -> str:
 def caption(comparison: Comparison) -> str:
     """Return what the figure of expected results shows."""
     known = next(each.best_after for each in comparison.searches if each.best_after)
-    swept = any(each.sweep for each in comparison.rates)
-    runs = "of every seed at full length" if swept else f"of runs at {share_text(known.length)}"
     return (
         f"The best validation result that some of the trials of each {subject(comparison).one} are expected to give, "
-        f"by the results {runs}: the mean over all sets of so many trials. Band: 95 % bootstrap interval over trials. "
-        "Failed trials count as the worst that finished."
+        f"by the results {_judged(comparison, known)}: the mean over all sets of so many trials. Band: "
+        "95 % bootstrap interval over trials; it cannot go beyond the best trial. Failed trials "
+        "count as the worst that finished."
     )

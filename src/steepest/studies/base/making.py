@@ -21,6 +21,7 @@ from steepest.experiment.folder import write_results
 from steepest.experiment.preview import Preview
 from steepest.models import build_model, count_parameters
 from steepest.procedures import make_procedure
+from steepest.recipe import Protocol
 from steepest.record.store import command
 from steepest.report.format import seconds as duration
 from steepest.report.studied import study_text
@@ -33,12 +34,11 @@ from steepest.studies.base.identity import arms_hash, folder_hash
 from steepest.studies.base.measured import measured, read_measured, write_answer
 from steepest.studies.base.study import MAIN, SIZES, Comparing, Size, Study
 from steepest.sweep.observer import Observer
+from steepest.sweep.setup import SCAN_FRACTION
 from steepest.wording import counted, plain_text
 
 TRAINING = 3
 """Floating-point operations of a training step as multiples of a forward pass: gradients cost two."""
-TUNING = 7 / 4 + 3
-"""Runs of full length that tuning an arm costs: seven trials on a quarter of the steps, and three at full length."""
 
 
 @dataclass(frozen=True)
@@ -356,10 +356,16 @@ def training_flop(planned: Plan) -> float:
         seen_stages |= {*stages} if len(stages) > 1 or made.prunes else set()
         batch = n if arm.batch_size in (None, "all") else min(int(arm.batch_size), n)
         seen = most * batch if protocol.equal == "steps" else n
-        runs = protocol.seeds + (TUNING if arm.optimizer.tuned else 0)
+        runs = protocol.seeds + (_tuning(protocol) if arm.optimizer.tuned else 0)
         passes = seen * length * float(protocol.epochs or 1) * arm.optimizer.rule.gradients_a_step
         total += 2 * TRAINING * counts[arm.model_text] * passes * runs
     return total
+
+
+def _tuning(protocol: Protocol) -> float:
+    """Return how many runs of full length tuning an arm costs, and a sweep of its rates with every seed."""
+    rates = len(protocol.learning_rates or ()) or protocol.scan_rates
+    return SCAN_FRACTION * rates + min(protocol.full_rates, rates) + protocol.sweep * rates * protocol.seeds
 
 
 def _multiplied(model: nn.Module) -> int:
