@@ -134,8 +134,8 @@ def parameters(extra: list[inspect.Parameter], leave_out: Collection[str] = ()) 
     found = [
         inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD,
                           annotation=Annotated[str, typer.Argument(
-                              metavar="SOURCE", help="A table, a folder or file of images, ratings, the name of a data "
-                              "set (steepest list datasets), or an experiment as TOML.", show_default=False)]),
+                              metavar="SOURCE", help="A table, a folder or file of images or texts, ratings, the name of "
+                              "a data set (steepest list datasets), or an experiment as TOML.", show_default=False)]),
     ]  # fmt: skip
     some = (each for section in SECTIONS for each in _section(section, leave_out))
     options = [_optimizers(), *some, *extra]
@@ -201,7 +201,7 @@ def _optimizers() -> inspect.Parameter:
         "--optimizers", "-o", metavar="LIST", rich_help_panel=COMMON, show_default=False,
         autocompletion=completion("optimizers"),
         help="Names, groups (default, classic, second-order, sharpness, all) or specifications such as "
-        "'adam(lr=1e-3)' or 'adam; eps=1e-8..1e-4'; repeatable.",
+        "'adam(lr=1e-3)' or 'adam; eps=1e-8..1e-4', which tunes eps as --tune does; repeatable.",
     )  # fmt: skip
     return _parameter("optimizers", Annotated[list[str] | None, option])
 

@@ -289,7 +289,8 @@ class Factors(FrozenOptions):
     numbers: Texts = Field((), description="encodings of numbers")
     finetune: Texts = Field(
         (),
-        description="which part of the model is trained: full, 'lora(8)', 'last(2)' (blocks), head, …; repeatable",
+        description="which part of the model is trained: full, 'lora(8)', 'dora(8)', 'qlora(8)', 'last(2)' (blocks), "
+        "head, …; repeatable",
     )
     loss: Texts = Field(
         (),

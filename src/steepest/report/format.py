@@ -264,20 +264,28 @@ def difference_decimals(mean: float, low: float | None, high: float | None, deci
     return min(enough, 1 - _power(size)) if known is None else enough
 
 
+ROUNDING = 1e-9
+"""Share of the larger end of an interval below which the other one is what rounding leaves of zero."""
+
+
 def interval(
     low: float, high: float, decimals: int, *, tight: bool = False, leading_zero: bool = False
 ) -> str:
     """Return ``[low, high]``, without the space if ``tight`` and nothing is misread.
 
     An end that would be rounded to zero without being it is given one more digit or as many as it takes: its
-    sign says on which side of zero it lies.
+    sign says on which side of zero it lies. What rounding leaves of a zero beside a far larger end is zero.
 
     Example:
+        >>> interval(-4.2, -4e-15, 1)
+        '[−4.2, .0]'
         >>> interval(-0.002, 0.005, 3), interval(-0.002, 0.005, 3, tight=True), interval(1e3, 2e3, 0, tight=True)
         ('[−.002, .005]', '[−.002,.005]', '[1,000, 2,000]')
         >>> interval(0.0003, 0.014, 3), interval(-0.00004, 0.014, 3), interval(0.0, 0.014, 3)
         ('[.0003, .014]', '[−.00004, .014]', '[.000, .014]')
     """
+    least = ROUNDING * max(abs(low), abs(high))
+    low, high = (0.0 if abs(each) < least else each for each in (low, high))
     ends = [number(each, own_decimals(each, decimals), leading_zero=leading_zero) for each in (low, high)]
     return f"[{('' if tight and ',' not in ''.join(ends) else ' ').join([ends[0] + ',', ends[1]])}]"
 

@@ -171,14 +171,15 @@ def reported_epochs(comparison: Comparison) -> str:
         >>> band = Band(name="adam", metric="rmse", reported=at, **axes)
         >>> reported_epochs(Comparison(title="t", sentence="s", metric="rmse", winner="adam", rows=[], metrics=[],
         ...                            curves=[band]))
-        'Weights come from epoch: adam 3 (2 to 4) of 5.'
+        'Weights come from epoch, mean (range) over seeds: adam 3 (2 to 4) of 5.'
     """
     bands = [each for each in comparison.curves if each.reported]
     if not bands or not comparison.held_out:
         return ""
     told = [f"{show.printable(each.name)} {_epochs(each)}" for each in bands[:MOST_NAMED]]
     more = f"; {len(bands) - MOST_NAMED} more are in the report" if len(bands) > MOST_NAMED else ""
-    return f"Weights come from epoch: {', '.join(told)}{more}."
+    over = ", mean (range) over seeds" if any("(" in _epochs(each) for each in bands[:MOST_NAMED]) else ""
+    return f"Weights come from epoch{over}: {', '.join(told)}{more}."
 
 
 def _epochs(band: Band) -> str:

@@ -11,7 +11,6 @@ from typing import ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine
 from steepest.experiment.given import Arm
-from steepest.report.words import listed
 from steepest.studies.base.bands import band
 from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, StudyColumn, ends, gaps, mean, mean_text
@@ -168,12 +167,14 @@ def _farthest(first: Mapping[str, float], last: Mapping[str, float]) -> str:
 
     Example:
         >>> _farthest({"deep": -0.0051, "wide": 0.0062}, {})
-        '+0.0062 (wide, epoch 1) and −0.0051 (deep, epoch 1)'
+        '+0.0062 (wide, epoch 1), −0.0051 (deep, epoch 1)'
     """
     apart = [(value, name, 1) for name, value in first.items()]
     apart += [(value, name, PUBLISHED_EPOCHS) for name, value in last.items()]
     apart.sort(key=lambda each: -abs(each[0]))
-    return listed([f"{value:+.4f} ({name}, epoch {epoch})".replace("-", "−") for value, name, epoch in apart])
+    return ", ".join(f"{value:+.4f} ({name}, epoch {epoch})" for value, name, epoch in apart).replace(
+        "-", "−"
+    )
 
 
 def _reason(found: Found, name: str, last: Sequence[float]) -> str:
