@@ -134,8 +134,8 @@ def parameters(extra: list[inspect.Parameter], leave_out: Collection[str] = ()) 
     found = [
         inspect.Parameter("source", inspect.Parameter.POSITIONAL_OR_KEYWORD,
                           annotation=Annotated[str, typer.Argument(
-                              metavar="SOURCE", help="A table, a folder or file of images or texts, ratings, the name of "
-                              "a data set (steepest list datasets), or an experiment as TOML.", show_default=False)]),
+                              metavar="SOURCE", help="A table, a folder or file of images or texts, ratings, the name "
+                              "of a data set (steepest list datasets), or a TOML experiment.", show_default=False)]),
     ]  # fmt: skip
     some = (each for section in SECTIONS for each in _section(section, leave_out))
     options = [_optimizers(), *some, *extra]
