@@ -68,6 +68,8 @@ def refit(
         check_unchanged(opened, open_data(validate_experiment(load_tree(path), where=str(path))))
         experiment, left_out = refit_experiment(opened, about, length, name=target.name, tested_too=test_rows)
         if observer is not None:
+            if result.comparison.outdated:
+                observer.say(f"warning: {result.comparison.outdated}")
             observer.say(f"refit  {entry.title}: {_length_text(length)}")
             if left_out:
                 observer.say(f"       without {listed(left_out)}: no rows are held out to stop by")

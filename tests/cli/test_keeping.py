@@ -7,13 +7,22 @@ from pathlib import Path
 
 import pytest
 
+from steepest.record.current import identity
 from steepest.record.lock import locked
 from steepest.record.schema import Record, RunKey
 from steepest.record.store import Folder
+from tests.cli.conftest import QUICK
 
 
-def made(path: Path, *, runs: int = 1, value: float | None = None, title: str = "churn") -> Path:
-    """Make a comparison's folder; without a value it has no results."""
+def made(
+    path: Path,
+    *,
+    runs: int = 1,
+    value: float | None = None,
+    title: str = "churn",
+    baseline: float | None = None,
+) -> Path:
+    """Make a comparison's folder; without a value it has no results, with one of a baseline that is recommended."""
     folder = Folder(path)
     folder.make()
     folder.write("experiment.toml", 'name = "churn"\n')
@@ -25,9 +34,18 @@ def made(path: Path, *, runs: int = 1, value: float | None = None, title: str = 
         (path / f"{name}.safetensors").write_bytes(bytes(100))
     if value is not None:
         row = {"kind": "arm", "name": "adam", "metrics": {"rmse": {"mean": value}}}
-        folder.write(
-            "results.json", json.dumps({"title": title, "winner": "adam", "metric": "rmse", "rows": [row]})
-        )
+        stored = {
+            "title": title,
+            "winner": "adam",
+            "metric": "rmse",
+            "rows": [row],
+            "experiment": identity(folder),
+        }
+        if baseline is not None:
+            metrics = {"rmse": {"mean": baseline}}
+            trees = {"kind": "baseline", "name": "trees", "model": "baselines/trees", "metrics": metrics}
+            stored |= {"recommended": "trees", "rows": [row, trees]}
+        folder.write("results.json", json.dumps(stored))
         folder.write("report.html", "<p>")
     return path
 
@@ -88,6 +106,93 @@ def test_one_that_is_under_way_or_damaged_says_so(steepest, place) -> None:
         assert [each["state"] for each in found] == ["damaged", "under way", "finished"]
         assert steepest("clean", "runs/c", "--unfinished", "--yes").out == "nothing to delete\n"
     assert (place / "c/journal.jsonl").is_file()
+
+
+@pytest.mark.parametrize("lost", [b"", b"\xff\xfe", b"\0\0\0"], ids=["empty", "stray bytes", "zeros"])
+def test_one_whose_journal_lost_its_beginning_is_listed_and_left_alone(steepest, place, lost) -> None:
+    journal = place / "a/journal.jsonl"
+    journal.write_bytes(lost + (journal.read_bytes() if len(lost) == 2 else b""))
+    found = json.loads(steepest("list", "runs", "--json").out)
+    assert [(each["path"], each["state"]) for each in found[:2]] == [
+        ("runs/a", "damaged"),
+        ("runs/c", "unfinished"),
+    ]
+    before = files(place / "a")
+    assert steepest("clean", "runs/a", "--checkpoints", "--unfinished", "--yes").out == "nothing to delete\n"
+    assert files(place / "a") == before
+
+
+@pytest.mark.parametrize("more", ["experiment", "code"])
+def test_one_that_was_asked_for_more_since_its_results_is_unfinished(steepest, place, more) -> None:
+    folder = Folder(place / "a")
+    if more == "experiment":
+        folder.write("experiment.toml", 'name = "churn"\noptimizers = ["adam", "sgd"]\n')
+    else:
+        folder.keep_code("mine.py:Net", "mine.py", "0ff", {"mine.py": "class Net: ..."})
+    [found] = json.loads(steepest("list", "runs", "runs/a", "--json").out)
+    assert (found["state"], found["winner"], found["value"]) == ("unfinished", "", None)
+    before = files(place / "a")
+    assert steepest("clean", "runs/a", "--checkpoints", "--unfinished", "--yes").out == "nothing to delete\n"
+    assert files(place / "a") == before
+
+
+def test_a_finished_comparison_that_is_given_more_arms_and_interrupted_is_not_finished(
+    steepest, copied, churn_csv, monkeypatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = files(copied)
+    with monkeypatch.context() as patch:
+        patch.setattr("steepest.experiment.run.carry_out", interrupted)
+        more = ["-o", "adam(lr=0.01),sgd(lr=0.1),momentum(lr=0.1)", *QUICK, "--out", copied]
+        assert steepest("compare", churn_csv, "--target", "churned", *more).status == 130
+    [found] = json.loads(steepest("list", "runs", copied, "--json").out)
+    assert found["state"] == "unfinished"
+    assert steepest("clean", copied, "--checkpoints", "--yes").out == "nothing to delete\n"
+    assert files(copied) >= before
+    said = "these results are those of an earlier configuration"
+    report = steepest("report", copied)
+    assert said in " ".join(report.out.split())
+    assert said in (copied / "report.html").read_text()
+    rows = copied.parent / "rows.csv"
+    rows.write_text("".join(churn_csv.read_text().splitlines(keepends=True)[:4]))
+    assert said in steepest("predict", copied, rows, "--out", copied.parent / "p.csv").err
+    assert steepest("resume", copied).status == 0
+    [found] = json.loads(steepest("list", "runs", copied, "--json").out)
+    assert (found["state"], found["arms"]) == ("finished", 3)
+    assert said not in " ".join(steepest("report", copied).out.split())
+
+
+def test_where_or_how_runs_are_made_changes_no_state(steepest, place) -> None:
+    text = 'name = "churn"\n[execution]\nworkers = 2\n[plan]\ntorch = "9"\n'
+    Folder(place / "a").write("experiment.toml", text)
+    [found] = json.loads(steepest("list", "runs", "runs/a", "--json").out)
+    assert found["state"] == "finished"
+
+
+def test_results_of_an_earlier_version_count_as_they_did(steepest, place) -> None:
+    path = place / "a/results.json"
+    stored = json.loads(path.read_text())
+    del stored["experiment"]
+    path.write_text(json.dumps(stored))
+    Folder(place / "a").write("experiment.toml", 'name = "other"\n')
+    [found] = json.loads(steepest("list", "runs", "runs/a", "--json").out)
+    assert found["state"] == "finished"
+
+
+def test_what_is_shown_is_what_predicts(steepest, place) -> None:
+    made(place / "e", value=2.0, baseline=0.5)
+    [found] = json.loads(steepest("list", "runs", "runs/e", "--json").out)
+    assert (found["winner"], found["value"]) == ("adam", 2.0)
+    assert (found["recommended"], found["recommended_value"]) == ("trees", 0.5)
+    head, line = steepest("list", "runs", "runs/e").out.splitlines()[:2]
+    assert "predicts with" in head
+    assert "trees" in line
+    assert "rmse 0.5" in line
+    assert "adam" not in line
+    order = json.loads(steepest("list", "runs", "--json", "--sort", "value", "--having", "trees").out)
+    assert [each["path"] for each in order] == ["runs/e"]
 
 
 def test_without_yes_nothing_is_deleted(steepest, place) -> None:

@@ -296,6 +296,7 @@ def export(
         raise OptionError(f"--format {format_!r} lists no format", hint="leave it out for all formats.")
     if adapter:
         formats = [*(formats or []), "adapter"]
+    output.warn_of_outdated(folder)
     always_raise()
     done = export_folder(folder, out, formats, model=model, arm=arm)
     for path in done.files:

@@ -30,7 +30,8 @@ def listed_runs(
     Args:
         places: the folders that are looked through.
         sort: by what, ``path`` if empty; a minus before it turns the order round.
-        having: only comparisons that have each of these words in their path, title, state, study, metric or winner.
+        having: only comparisons that have each of these words in their path, title, state, study or metric, or in the
+            names of the winner and of what they predict with.
         as_json: JSON text instead of a table.
 
     Raises:
@@ -40,7 +41,8 @@ def listed_runs(
     from steepest.record.inventory import look_at, run_folders
 
     key = _key(sort)
-    found = [look_at(each) for each in run_folders([Path(each) for each in places or [RUNS]])]
+    where = [Path(each) for each in places or [RUNS]]
+    found = [look_at(each) for each in run_folders(where, damaged=True)]
     words = having.lower().split()
     found = [each for each in found if all(word in _said(each) for word in words)]
     found.sort(key=lambda each: key(each), reverse=sort.startswith("-"))
@@ -59,7 +61,7 @@ ORDERS: dict[str, Callable[[Any], Any]] = {
     "size": lambda run: run.size,
     "runs": lambda run: run.runs,
     "state": lambda run: (run.state, run.path.as_posix()),
-    "value": lambda run: (run.metric, math.inf if run.value is None else run.value),
+    "value": lambda run: (run.metric, math.inf if run.recommended_value is None else run.recommended_value),
 }
 
 
@@ -73,7 +75,8 @@ def _key(sort: str) -> Callable[[Any], Any]:
 
 
 def _said(run: Any) -> str:
-    return " ".join([run.path.as_posix(), run.title, run.state, run.study, run.metric, run.winner]).lower()
+    said = [run.path.as_posix(), run.title, run.state, run.study, run.metric, run.recommended, run.winner]
+    return " ".join(said).lower()
 
 
 def _facts(run: Any) -> dict[str, Any]:
@@ -85,6 +88,8 @@ def _facts(run: Any) -> dict[str, Any]:
         "metric": run.metric,
         "winner": run.winner,
         "value": run.value,
+        "recommended": run.recommended,
+        "recommended_value": run.recommended_value,
         "arms": run.arms,
         "runs": run.runs,
         "changed": datetime.fromtimestamp(run.changed).astimezone().isoformat(timespec="seconds"),
@@ -95,20 +100,21 @@ def _facts(run: Any) -> dict[str, Any]:
 def _table(found: Sequence[Any]) -> RenderableType:
     table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
     longest = max(len(run.path.as_posix()) for run in found)
-    for title in ("folder", "state", "winner", "value", "runs", "changed", "size"):
+    for title in ("folder", "state", "predicts with", "value", "runs", "changed", "size"):
         right = title in ("value", "runs", "size")
         table.add_column(
             title,
             justify="right" if right else "left",
-            no_wrap=title not in ("folder", "winner"),
+            no_wrap=title not in ("folder", "predicts with"),
             min_width=min(longest, 32) if title == "folder" else None,
         )
     for run in found:
-        value = "" if run.value is None else f"{run.metric} {run.value:.4g}"
+        mean = run.recommended_value
+        value = "" if mean is None else f"{run.metric} {mean:.4g}"
         table.add_row(
             Text(run.path.as_posix(), overflow="fold"),
             Text(run.state, style="" if run.state == "finished" else "yellow"),
-            Text(run.winner), value, str(run.runs), f"{datetime.fromtimestamp(run.changed):%Y-%m-%d %H:%M}",
+            Text(run.recommended), value, str(run.runs), f"{datetime.fromtimestamp(run.changed):%Y-%m-%d %H:%M}",
             memory_text(run.size),
         )  # fmt: skip
     whole = f"{counted(len(found), 'comparison')}, {memory_text(sum(run.size for run in found))}"

@@ -97,6 +97,16 @@ def print_result(result: Any, report: Path | None = None, *, as_json: bool = Fal
         line(each, out=True)
 
 
+def warn_of_outdated(folder: Path) -> None:
+    """Say it where a comparison, or that of a model, was asked for something else since it had its results."""
+    from steepest.record.current import warning_of
+    from steepest.record.store import Folder
+
+    whole = (folder / "experiment.toml").is_file()
+    if said := warning_of(Folder(folder) if whole else Folder.of_model(folder)):
+        line(f"warning: {said}", style="yellow")
+
+
 def open_page(path: Path) -> None:
     """Open a page in the browser, or say that there is none."""
     import webbrowser

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from steepest.cli.output import line
+from steepest.cli.output import line, warn_of_outdated
 from steepest.interrupts import always_raise
 from steepest.wording import counted
 
@@ -90,6 +90,8 @@ def predict(
     loaded = loaded.calibrated() if calibrate else loaded
     loaded = loaded if stride is None else loaded.with_stride(stride)
     names = [name.strip() for each in keep or [] for name in each.split(",") if name.strip()]
+    if not quiet:
+        warn_of_outdated(folder)
     always_raise()
     found = loaded.write_predictions(rows, out, keep=names)
     if not quiet:

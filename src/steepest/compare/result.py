@@ -369,6 +369,8 @@ class Comparison(Frozen):
         searches: the trials of every arm that was tuned; empty in folders of earlier versions.
         reached: when the arms reached a target on validation; None of a single arm, and in folders of earlier versions.
         test_share: the share of the rows that one of several test sets has; 0 where there is one.
+        experiment: the identity of what was asked for; empty in folders of earlier versions.
+        outdated: a warning where something else was asked for since then; not stored.
     """
 
     title: str
@@ -426,6 +428,8 @@ class Comparison(Frozen):
     results_on: str = "the test rows"
     curves_on: str = "the validation rows"
     selection: str = SELECTION
+    experiment: str = ""
+    outdated: str = Field("", exclude=True)
 
     @property
     def saved_model(self) -> str:

@@ -31,6 +31,7 @@ from steepest.recipe import (
     load_tree,
     validate_experiment,
 )
+from steepest.record.current import outdated
 from steepest.record.schema import Record
 from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_frame
 from steepest.report.text import to_csv
@@ -220,12 +221,15 @@ def _named(record: Record, names: Mapping[str, str]) -> Record:
 def load_comparison(folder: Folder) -> Comparison:
     """Return the stored comparison of a folder, which may have another name by now.
 
+    Where something else was asked for in the folder since then, it says so in ``outdated``.
+
     Raises:
         FolderError: it has none yet, or the file is damaged.
     """
     path = folder.path / "results.json"
     try:
         found = Comparison.model_validate_json(path.read_text(encoding="utf-8"))
+        found = found.model_copy(update={"outdated": outdated(folder, found.experiment)})
         if not found.use:
             return found
         predicted = (folder.path / TEST_PREDICTIONS).is_file()

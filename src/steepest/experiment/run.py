@@ -60,6 +60,7 @@ from steepest.prediction.sameness import outputs_of
 from steepest.prediction.seen import SeenRows
 from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Experiment, experiment_toml
+from steepest.record.current import identity
 from steepest.record.inventory import WORKERS
 from steepest.record.schema import Record
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder, command
@@ -223,7 +224,10 @@ def _carry_out(
     notes = [*dataset.notes, *([Note("warning", late)] if late else [])]
     notes += emptied(findings.network_sizes, settings.arms, notes, observer)
     comparison = worded(summary, notes, folder.path, built).model_copy(
-        update={"runs": [f"{recipe}-{seed}" for recipe, seed in history]}
+        update={
+            "runs": [f"{recipe}-{seed}" for recipe, seed in history],
+            "experiment": identity(folder),
+        }
     )
     _write_test_predictions(folder, comparison, settings, evidence, runner, network)
     write_results(folder, comparison)

@@ -1,7 +1,8 @@
 """Which comparisons there are below a folder, what is known of them, and what of them can go.
 
 A folder is one of ours if it has an ``experiment.toml`` and a journal that begins as ours do, or a ``study.json`` that
-names a study. Nothing else is listed, and nothing else is deleted.
+names a study. Nothing else is deleted. Listed is also, as damaged, what has both files and a journal that cannot be
+read.
 """
 
 from __future__ import annotations
@@ -13,11 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from steepest.errors import FolderError
+from steepest.errors import FolderError, SteepestError
 from steepest.files import TEMPORARY
+from steepest.record.current import outdated
 from steepest.record.frozen import FROZEN, unused
 from steepest.record.lock import is_held
-from steepest.record.store import ARMS, BASELINES, NETWORKS, PARTS, STUDY, Folder
+from steepest.record.store import ARMS, BASELINES, NETWORKS, PARTS, STUDY, Folder, saved_model
 
 State = Literal["finished", "unfinished", "under way", "damaged"]
 WORKERS = ".workers"
@@ -30,11 +32,14 @@ class FoundRun:
 
     Attributes:
         path: where it is.
-        state: ``unfinished`` is what can be resumed, ``damaged`` what cannot be read.
+        state: ``unfinished`` is what can be resumed, also beside results of what was asked for before; ``damaged`` what
+            cannot be read.
         title: of its experiment.
         study: the study that it is of, or nothing.
-        metric: the deciding metric; winner: the arm or network that won; value: its mean on the test rows, NaN where
-            it has none. All three only of finished ones.
+        metric: the deciding metric; only of finished ones, as what follows.
+        winner: the arm whose network is the best; value: its mean on the test rows, None where it has none.
+        recommended: whose model the comparison predicts with: the winner's, or that of a baseline;
+            recommended_value: its mean.
         arms, runs: how many there are; of runs those that are recorded.
         changed: when its journal was written last, in seconds since 1970.
         size: of all files, in bytes.
@@ -47,6 +52,8 @@ class FoundRun:
     metric: str = ""
     winner: str = ""
     value: float | None = None
+    recommended: str = ""
+    recommended_value: float | None = None
     arms: int = 0
     runs: int = 0
     changed: float = 0.0
@@ -70,20 +77,33 @@ class Removable:
     size: int
 
 
-def is_ours(path: Path) -> bool:
-    """Return whether a folder is that of a comparison or a study."""
+def is_ours(path: Path, *, damaged: bool = False) -> bool:
+    """Return whether a folder is that of a comparison or a study.
+
+    Args:
+        path: the folder.
+        damaged: also where its journal cannot be read, or is empty, so that it does not say whose it is.
+    """
     try:
         if _study(path):
             return True
         if not (path / "experiment.toml").is_file():
             return False
-        return Folder(path).journal.first("data") is not None
-    except (OSError, ValueError, FolderError):
+        journal = Folder(path).journal
+        lost = damaged and journal.path.is_file() and journal.is_empty
+        return lost or journal.first("data") is not None
+    except FolderError:
+        return damaged
+    except (OSError, ValueError):
         return False
 
 
-def run_folders(places: Sequence[Path]) -> Iterator[Path]:
+def run_folders(places: Sequence[Path], *, damaged: bool = False) -> Iterator[Path]:
     """Yield the folders of comparisons at or below some places, in alphabetical order; links are not followed.
+
+    Args:
+        places: the folders.
+        damaged: as for :func:`is_ours`.
 
     Raises:
         FolderError: a place is no folder.
@@ -96,7 +116,7 @@ def run_folders(places: Sequence[Path]) -> Iterator[Path]:
             )
         for at, folders, files in os.walk(place):
             folders.sort()
-            if ("experiment.toml" in files or STUDY in files) and is_ours(Path(at)):
+            if ("experiment.toml" in files or STUDY in files) and is_ours(Path(at), damaged=damaged):
                 folders.clear()
                 yield Path(at)
 
@@ -116,22 +136,37 @@ def look_at(path: Path) -> FoundRun:
         begun = folder.journal.first("data")
         about["title"] = str((begun or {}).get("name") or path.name)
         about["runs"] = len(folder.journal.read("run"))
+        if begun is None and (path / "experiment.toml").is_file():
+            raise ValueError("the journal has no beginning")
         results = json.loads((path / "results.json").read_text(encoding="utf-8"))
-        winner, metric = str(results["winner"]), str(results["metric"])
-        row = next((each for each in results["rows"] if each["kind"] == "arm" and each["name"] == winner), {})
-        about |= {
-            "title": str(results.get("title") or about["title"]),
-            "metric": metric,
-            "winner": winner,
-            "value": (row.get("metrics") or {}).get(metric, {}).get("mean"),
-            "arms": sum(each["kind"] in ("arm", "optimizer") for each in results["rows"]),
-        }
-        state: State = "finished"
+        state: State = "unfinished" if outdated(folder, results.get("experiment")) else "finished"
+        about |= _found(results) if state == "finished" else {}
     except FileNotFoundError:
         state = "unfinished"
-    except (FolderError, OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (SteepestError, OSError, ValueError, KeyError, TypeError, AttributeError):
         state = "damaged"
     return FoundRun(path, "under way" if is_held(path) else state, **about)
+
+
+def _found(results: dict[str, Any]) -> dict[str, Any]:
+    """Return what is known of a finished comparison."""
+    winner, metric = str(results["winner"]), str(results["metric"])
+    rows = [each for each in results["rows"] if each["kind"] in ("arm", "baseline")]
+    models = {each["name"]: str(each.get("model") or "") for each in rows if each["kind"] == "baseline"}
+    advised = str(results.get("recommended") or "")
+    used = ("arm", winner) if saved_model(advised, winner, models) == "model" else ("baseline", advised)
+    means = {
+        (each["kind"], each["name"]): (each.get("metrics") or {}).get(metric, {}).get("mean") for each in rows
+    }
+    return {
+        "metric": metric,
+        "winner": winner,
+        "value": means.get(("arm", winner)),
+        "recommended": used[1],
+        "recommended_value": means.get(used),
+        "arms": sum(each["kind"] in ("arm", "optimizer") for each in results["rows"]),
+        **({"title": str(results["title"])} if results.get("title") else {}),
+    }
 
 
 def removable(path: Path, *, checkpoints: bool = False, unfinished: bool = False) -> list[Removable]:
@@ -144,7 +179,7 @@ def removable(path: Path, *, checkpoints: bool = False, unfinished: bool = False
     """
     if is_held(path):
         return []
-    finished = (path / "results.json").is_file()
+    finished, begun = _has_results(path), (path / "results.json").exists()
     found = [("left by a process that was killed", _leftovers(path))]
     if finished:
         starts = [each for each in _files(path / "checkpoints") if each.name.startswith("start-")]
@@ -155,7 +190,7 @@ def removable(path: Path, *, checkpoints: bool = False, unfinished: bool = False
             ours = {*_files(path / FROZEN)}  # no link, nor what one leads to
             kept += [each for each in unused(path, NETWORKS) if each in ours]
             found.append(("weights and rows that can be made again", kept))
-    elif unfinished:
+    elif unfinished and not begun:
         left = set(found[0][1])
         found.append(("of a comparison without results", [each for each in _own(path) if each not in left]))
     some = [(why, tuple(files)) for why, files in found if files]
@@ -196,6 +231,15 @@ FOLDERS = (*PARTS, ARMS, BASELINES, FROZEN, "model", "source", "paths", WORKERS)
 
 SUFFIXES = (".safetensors", ".json", ".parquet")
 """What our files there end with; the folder ``source`` has copies of code."""
+
+
+def _has_results(path: Path) -> bool:
+    """Return whether a comparison has results of what is asked for in it now."""
+    try:
+        results = json.loads((path / "results.json").read_text(encoding="utf-8"))
+        return not outdated(Folder(path), results.get("experiment"))
+    except (OSError, ValueError, AttributeError, SteepestError):
+        return False
 
 
 def _own(path: Path) -> list[Path]:

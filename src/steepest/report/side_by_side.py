@@ -172,7 +172,7 @@ def sentence(sides: Sequence[Side]) -> str:
 
 def remarks(sides: Sequence[Side]) -> list[str]:
     """Return what a reader must know before comparing numbers across the columns."""
-    said: list[str] = []
+    said = [f"{each.label}: {each.comparison.outdated}." for each in sides if each.comparison.outdated]
     sizes = {each.label: _fact(each.comparison.data, "training rows") for each in sides}
     if len(set(sizes.values())) > 1:
         shown = listed([f"{name} {rows or 'an unknown number of'}" for name, rows in sizes.items()])

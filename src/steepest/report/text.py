@@ -89,7 +89,12 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
         below.append(effects_table(comparison.factorial, digits_of(comparison, metric)))
     finished = [row for row in arms if row.outcome == "finished"]
     after = about_others(metric, [columns.other] if columns.other else comparison.metrics[:2], finished)
-    return Group(table, *below, sentence, *(Text(each, style="dim") for each in after))
+    first = (
+        [Text(show.printable(f"warning: {comparison.outdated}"), style="yellow")]
+        if comparison.outdated
+        else []
+    )
+    return Group(*first, table, *below, sentence, *(Text(each, style="dim") for each in after))
 
 
 def _fitting(comparison: Comparison, shown: Sequence[Row], width: int) -> tuple[Table, _Columns]:
