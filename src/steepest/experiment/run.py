@@ -223,12 +223,8 @@ def _carry_out(
     built = evidence.winner.recipe.model if findings.predicted is not None else None
     notes = [*dataset.notes, *([Note("warning", late)] if late else [])]
     notes += emptied(findings.network_sizes, settings.arms, notes, observer)
-    comparison = worded(summary, notes, folder.path, built).model_copy(
-        update={
-            "runs": [f"{recipe}-{seed}" for recipe, seed in history],
-            "experiment": identity(folder),
-        }
-    )
+    asked = {"runs": [f"{recipe}-{seed}" for recipe, seed in history], "experiment": identity(folder)}
+    comparison = worded(summary, notes, folder.path, built).model_copy(update=asked)
     _write_test_predictions(folder, comparison, settings, evidence, runner, network)
     write_results(folder, comparison)
     return comparison
