@@ -28,6 +28,40 @@ class Killer(Callback):
 '''
 
 
+def test_a_qlora_run_that_is_killed_ends_with_the_same_bits(nursery: Nursery) -> None:
+    """Codes and scales of the quantised base are made anew, and adapters drawn again."""
+    pytest.importorskip("peft", reason="pip install '.[language]'")
+    pytest.importorskip("bitsandbytes", reason="pip install '.[language]'")
+    where = nursery.where
+    if not (where / "texts").exists():
+        written(where / "texts")
+    (where / "killer.py").write_text(KILLER)
+    command = ["compare", "texts", "--kind", "text", "--model", "transformer(width=8, layers=1, heads=2)"]
+    command += [
+        "--finetune",
+        "qlora(2, dropout=0.1)",
+        "-o",
+        "adamw(lr=0.01)",
+        "--block",
+        "16",
+        "--seeds",
+        "2",
+    ]
+    command += ["--epochs", "1", "--batch-size", "32", "--device", "cpu", "--yes", "--baseline", "none"]
+    command += ["--callbacks", "killer.py:Killer", "--compile", "off"]
+    found = nursery.run(*command, "--out", "qlora-whole")
+    assert found["status"] == 0, found["said"]
+    (where / "asked").write_text("final 2")
+    found = nursery.run(*command, "--out", "qlora-killed")
+    assert found["status"] == KILLED, found["said"]
+    assert not (where / "asked").exists()
+    found = nursery.run("resume", "qlora-killed")
+    assert found["status"] == 0, found["said"]
+    check_same(where / "qlora-killed", where / "qlora-whole")
+    for name in ("qlora-killed", "qlora-whole"):
+        shutil.rmtree(where / name)
+
+
 @pytest.mark.parametrize("again", ["resume", pytest.param("the same command", marks=pytest.mark.slow)])
 def test_killed_in_the_middle_of_training(nursery: Nursery, again: str) -> None:
     """Twice, in tuning and in a reported run; with clipping and accumulation."""
