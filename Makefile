@@ -6,13 +6,13 @@ STAMP := .venv/.installed
 ALONE := .venv/.alone
 WORKERS ?= 2
 
-.PHONY: demo test slow lint docs fuzz bench install clean
+.PHONY: demo test slow ray lint docs fuzz bench install clean
 
 demo: $(ALONE)  ## train four optimizers on the flights that ship with the package, and write a report
 	$(BIN)/steepest demo --out runs/demo
 
 # Threads of OpenMP that wait for each other use no processor: two workers with two threads each on two cores wait a lot.
-test slow fuzz: export OMP_WAIT_POLICY = passive
+test slow ray fuzz: export OMP_WAIT_POLICY = passive
 
 test: $(STAMP)  ## every check and every test
 	$(MAKE) --no-print-directory -j $(WORKERS) lint docs  # each needs one core
@@ -31,6 +31,10 @@ fuzz: $(STAMP)  ## 2,000 broken files, odd dates, numbers as text and encodings 
 
 slow: $(STAMP)  ## the tests that `make test` leaves out
 	$(BIN)/python -m pytest -n $(WORKERS) -m slow
+
+ray: $(STAMP)  ## install Ray, some 280 MB, and run the tests of clusters, which `make test` skips without it
+	$(INSTALL) --editable '.[ray]'
+	$(BIN)/python -m pytest tests/sweep/test_ray.py -m "slow or not slow"
 
 bench: $(STAMP)  ## measured claims, each with its peer in the same run
 	$(BIN)/python -m benchmarks

@@ -1,12 +1,15 @@
 """Claim: of 100,000 recorded runs the next ones follow within 2 s, and at 10,000 a run costs at most 50 ms besides.
 
-    python -m benchmarks planning [--runs N]
+    python -m benchmarks planning [--runs N] [--workers 2] [--workers ray]
 
 The runs are made up: arms of 15 runs each (seven trials, three at full length, five seeds), whose results come from a
 formula instead of training. *Next runs* is what a comparison computes when it is resumed: everything from the records
 alone, in a new process. *Besides a run* is the whole of what a comparison does for a run but train it: decide which is
 next, write its record to the disk, keep its weights, reckon what is still to come. Both are measured at several numbers
 of recorded runs, and must grow no faster than these. There is no peer: nothing else plans from such records.
+
+With `--workers`, two workers make the runs, and what passes between the ends of two runs is measured, sending and
+receiving included: the claim of 50 ms is the same.
 """
 
 from __future__ import annotations
@@ -20,8 +23,9 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -37,8 +41,10 @@ from steepest.sweep.crew import Crew
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import next_runs
 from steepest.sweep.planned import PlannedRun, identity
+from steepest.sweep.processes import Processes
 from steepest.sweep.runner import Runner
 from steepest.sweep.setup import Setup
+from steepest.sweep.sites import site_of
 from steepest.train.finished import Finished
 
 CELL = "cell"
@@ -49,6 +55,8 @@ RECORDED = 10_000
 GROWTH = 1.5
 """How much faster than the number of runs the time may grow, which small numbers make uncertain."""
 TIMED = 40
+STARTING = 10
+"""Runs during which workers start, which are not counted."""
 
 
 class Instant(Runner):
@@ -65,6 +73,41 @@ class Instant(Runner):
         return Finished(made_record(run), {"weight": torch.zeros(10)})
 
 
+@dataclass(frozen=True)
+class Invented:
+    """A run whose results come from a formula, made by a worker."""
+
+    run: PlannedRun
+
+    def perform(self, maker: object, dataset: object, progress: object) -> Finished:
+        """Return what it leaves."""
+        del maker, dataset, progress
+        return Finished(made_record(self.run), {"weight": torch.zeros(10)})
+
+
+class Led(Instant):
+    """Lets workers make such runs."""
+
+    def task(self, run: PlannedRun, evaluations: int | None = None) -> Any:
+        del evaluations
+        return Invented(run)
+
+    def dataset(self, run: PlannedRun) -> Any:
+        del run
+        return {}
+
+    def keep(self, *what: Any) -> Record:
+        record = super().keep(*what)
+        self.seconds.append(time.perf_counter())
+        if len(self.seconds) > self.stop_after:
+            raise _DoneError
+        return record
+
+    def _train(self, run: PlannedRun, evaluations: int) -> Finished:
+        del evaluations
+        return Invented(run).perform(None, None, None)
+
+
 class _DoneError(Exception):
     """Enough runs were made."""
 
@@ -73,7 +116,9 @@ def main(arguments: list[str]) -> int:
     """Measure both and print the table."""
     parser = argparse.ArgumentParser("python -m benchmarks planning")
     parser.add_argument("--runs", type=int, default=100_000, help="recorded runs of the largest plan")
-    most = parser.parse_args(arguments).runs
+    parser.add_argument("--workers", action="append", default=[], help="also of these workers: 2 or ray")
+    given = parser.parse_args(arguments)
+    most = given.runs
     collect_rarely()  # as the command does
     print(f"{describe_machine('torch')}\n")
     print("| recorded runs | next runs, s | of the processor, s | besides a run, ms | n |")
@@ -91,6 +136,15 @@ def main(arguments: list[str]) -> int:
     small = min(planned)
     linear = planned[most] <= GROWTH * planned[small] * most / small
     holds = planned[most] <= MOST_SECONDS and beside[RECORDED] <= MOST_BESIDES and linear
+    for each in given.workers:
+        gaps = led_seconds(RECORDED, int(each) if each.isdecimal() else each)
+        beside[RECORDED] = max(beside[RECORDED], statistics.median(gaps))
+        print(
+            f"With {RECORDED:,} recorded runs and --workers {each}, a run costs "
+            f"{1000 * statistics.median(gaps):.1f} ms besides (n = {len(gaps)}).",
+            flush=True,
+        )
+    holds = holds and beside[RECORDED] <= MOST_BESIDES
     print(f"\nLinear: {'yes' if linear else 'no'}. The claim {'holds' if holds else 'does not hold'}.")
     return int(not holds)
 
@@ -119,8 +173,26 @@ def run_seconds(recorded: int) -> list[float]:
         runner = Instant({}, folder, ("log_loss",), Observer(), cells=cells)
         runner.seconds, runner.stop_after = [], TIMED
         with contextlib.suppress(_DoneError):
-            complete(runner, made, Crew(0, folder.path / "workers"), 1)
+            complete(runner, made, Crew(0, Processes(folder.path / "workers")), 1)
         times = runner.seconds
+    return [later - before for before, later in itertools.pairwise(times)]
+
+
+def led_seconds(recorded: int, workers: int | str) -> list[float]:
+    """Return the seconds from the end of one run to that of the next, where two workers make them."""
+    made = setup_of(math.ceil(recorded / RUNS_AN_ARM) + TIMED)
+    cells = {CELL: Execution(workers=2).timed(seconds_a_step={"adam": 0.001}, seconds_an_evaluation=0.01)}
+    with tempfile.TemporaryDirectory() as place:
+        folder = Folder(Path(place) / "run")
+        folder.make()
+        with folder.journal.path.open("a", encoding="utf-8") as file:
+            fill(made, recorded, lambda record, _: file.write(line(record)))
+        runner = Led({}, folder, ("log_loss",), Observer(), cells=cells)
+        runner.seconds, runner.stop_after = [], STARTING + TIMED
+        site = site_of(workers, folder.path / "workers", 1)
+        with contextlib.suppress(_DoneError), Crew(2, site) as crew:
+            complete(runner, made, crew, workers)
+        times = runner.seconds[STARTING:]
     return [later - before for before, later in itertools.pairwise(times)]
 
 

@@ -23,6 +23,7 @@ PAGES = [
     "docs/how-to/plan-a-comparison.md",
     "docs/how-to/tune.md",
     "docs/how-to/many-comparisons.md",
+    "docs/how-to/many-machines.md",
     "docs/how-to/compare-arms.md",
     "docs/how-to/data-variants.md",
     "docs/how-to/images.md",

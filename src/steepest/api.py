@@ -48,6 +48,7 @@ from steepest.recipe import (
     load_tree,
     validate_experiment,
     varying,
+    with_workers,
 )
 from steepest.record.arms import find_arm
 from steepest.record.store import Folder
@@ -455,14 +456,15 @@ def resume(
     model: ModelBuilder | Sequence[ModelBuilder] | None = None,
     callbacks: Sequence[Callback] = (),
     minutes: float | None = None,
+    workers: int | str | None = None,
 ) -> Result:
     """Go on with the comparison in a folder: what is done is kept, what is missing is run.
 
     Args:
         folder: the folder.
         observer: who is told.
-        minutes: the time budget from now on, for a comparison that has one; by default as long again. The length of
-            runs stays that of the folder.
+        minutes: the time budget from now on, where there is one (by default as long again); the length of runs stays.
+        workers: how many runs are made at a time from now on, or in which cluster; by default as before.
         model: the callable that builds the model, where the comparison was given one; several as a list.
         callbacks: those that the comparison was given.
 
@@ -473,7 +475,7 @@ def resume(
     opened = Folder.open(folder)
     opened.check_format()
     path = opened.path / "experiment.toml"
-    experiment = validate_experiment(load_tree(path), where=str(path))
+    experiment = with_workers(validate_experiment(load_tree(path), where=str(path)), workers)
     if minutes is not None:
         experiment = with_minutes(experiment, minutes)
     source = experiment.data.source

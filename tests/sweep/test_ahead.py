@@ -18,6 +18,7 @@ from steepest.sweep import ahead
 from steepest.sweep.ahead import Ahead, Compiling
 from steepest.sweep.bench import Bench, Way
 from steepest.sweep.crew import Crew
+from steepest.sweep.processes import Processes
 
 WAYS = {(1, name): Way(make_rule("sgd"), Execution()) for name in ("first", "second", "third")}
 
@@ -58,7 +59,7 @@ def bench() -> Bench:
 @pytest.fixture
 def beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ahead]:
     monkeypatch.setattr(ahead, "Compiling", Doing)
-    with Crew(1, tmp_path / ".workers") as crew:
+    with Crew(1, Processes(tmp_path / ".workers")) as crew:
         yield Ahead(crew)
     assert not (tmp_path / ".workers").exists()
 
@@ -131,6 +132,6 @@ def test_an_answer_that_cannot_be_read_is_a_failure(beside, bench):
 
 def test_nobody_waits_for_processes_that_have_nothing_to_do(tmp_path) -> None:
     """It was waited for ever where the last job had ended otherwise."""
-    with Crew(1, tmp_path / "workers") as crew:
+    with Crew(1, Processes(tmp_path / "workers")) as crew:
         crew.hear(wait=True)
         assert crew.idle

@@ -17,8 +17,8 @@ from steepest.experiment.settings import decide
 from steepest.optim import make_rule
 from steepest.recipe import Execution
 from steepest.sweep import bench as module
-from steepest.sweep import crew, timing
 from steepest.sweep import machine as machine_facts
+from steepest.sweep import processes, timing
 from steepest.sweep.bench import LEAST_ROUNDS, ROUNDS, Bench, Way, interleaved
 from steepest.sweep.observer import Observer
 from steepest.waiting import CHOSEN_BY
@@ -241,9 +241,8 @@ def test_our_processes_wait_asleep_unless_the_user_says_otherwise(tmp_path, monk
         def __init__(self, *args, env, **more) -> None:
             given.append(env)
 
-    monkeypatch.setattr(crew.subprocess, "Popen", Started)
-    monkeypatch.setattr(crew.Crew, "_listen", lambda self, member: None)
-    crew.Crew(1, tmp_path)._started().listener.join()
+    monkeypatch.setattr(processes.subprocess, "Popen", Started)
+    processes.Processes(tmp_path).start()
     assert {key: given[0][key] for key in CHOSEN_BY if key in given[0]} == expected
 
 

@@ -234,8 +234,8 @@ def test_a_process_that_is_killed_costs_its_run_alone(tmp_path, monkeypatch):
     def begin(self: Crew, *what: object) -> object:
         member = began(self, *what)
         if isinstance(what[0], Task) and len(killed) < 2:
-            killed.append(member.process.pid)
-            member.process.kill()
+            killed.append(member.link.process.pid)
+            member.link.kill()
         return member
 
     monkeypatch.setattr(Crew, "begin", begin)

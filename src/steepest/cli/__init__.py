@@ -20,7 +20,7 @@ from steepest.cli.check import check as check_command
 from steepest.cli.compressing import distil, prune
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
-from steepest.cli.flags import KINDS, MoreMinutes, Out, parameters, registry
+from steepest.cli.flags import KINDS, MoreMinutes, OtherWorkers, Out, parameters, registry
 from steepest.cli.generating import generate
 from steepest.cli.keeping import RUNS, clean, listed_runs
 from steepest.cli.landscape import landscape as landscape_command
@@ -165,6 +165,7 @@ def demo(
 def resume(
     folder: ComparisonFolder,
     minutes: MoreMinutes = None,
+    workers: OtherWorkers = None,
     as_json: AsJson = False,
     open_: Open = False,
     quiet: Quiet = False,
@@ -174,12 +175,15 @@ def resume(
     from steepest.studies.base.folder import read_study
 
     if (kept := read_study(folder)) is not None:
-        go_on_with(kept, folder, minutes=minutes, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
+        go_on_with(
+            kept, folder, minutes=minutes, workers=workers, as_json=as_json, open_=open_, quiet=quiet,
+            verbose=verbose,
+        )  # fmt: skip
         return
     from steepest.api import resume as go_on
 
     output.show(
-        lambda observer: go_on(folder, observer=observer, minutes=minutes), folder,
+        lambda observer: go_on(folder, observer=observer, minutes=minutes, workers=workers), folder,
         verbose=verbose, quiet=quiet, as_json=as_json, open_=open_,
     )  # fmt: skip
 

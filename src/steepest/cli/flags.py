@@ -62,6 +62,7 @@ DATA_OPTIONS = ("positive",)
 REPEATABLE = ("embedding", "tune", "callbacks", "baseline", "track", *Factors.model_fields)
 FILES = {"test": "test_file", "validation": "validation_file"}
 """Options that are a share of the rows, and their twins that name a file."""
+WORKERS = "INTEGER|ray|ADDRESS"
 WITHOUT_DEFAULT = ("missing", "device", "threads", "workers")
 
 KINDS = {
@@ -279,6 +280,8 @@ def _metavar(field: FieldInfo, name: str) -> str | None:
         return "SHARE"
     if name == "batch_size":
         return "INTEGER|all"
+    if name == "workers":
+        return WORKERS
     if _is_list(field):
         return "LIST"
     text = str(field.annotation)
@@ -300,6 +303,15 @@ MoreMinutes = Annotated[
     float | None,
     typer.Option(
         "--minutes", help="Time budget from now on (default: as long again).", metavar="NUMBER", min=0.01
+    ),
+]
+OtherWorkers = Annotated[
+    str | None,
+    typer.Option(
+        "--workers",
+        help="Runs at a time from now on, ray, or ray://HOST:PORT (default: as before).",
+        metavar=WORKERS,
+        show_default=False,
     ),
 ]
 Out = Annotated[

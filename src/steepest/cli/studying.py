@@ -160,6 +160,7 @@ def go_on_with(
     folder: Path,
     *,
     minutes: float | None,
+    workers: str | None,
     as_json: bool,
     open_: bool,
     quiet: bool,
@@ -170,11 +171,13 @@ def go_on_with(
     Args:
         kept: which study it is.
         folder: where.
-        minutes: a time budget, which studies do not have.
+        minutes, workers: a time budget and workers, which a study sets itself.
         as_json, open_, quiet, verbose: as for :func:`study`.
     """
     if minutes is not None:
         raise OptionError(f"--minutes {minutes:g} has no effect on a study", hint="leave it out.")
+    if workers is not None:
+        raise OptionError(f"--workers {workers} has no effect on a study", hint="leave it out.")
     if quiet and verbose:
         raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
     from steepest.studies import plan_study

@@ -83,6 +83,7 @@ from steepest.sweep.planned import History, PlannedRun
 from steepest.sweep.planner import check_lengths
 from steepest.sweep.runner import Runner
 from steepest.sweep.setup import Setup
+from steepest.sweep.sites import site_of
 from steepest.sweep.tracking import tracked
 from steepest.train.smaller import what_is_left, without_neurons
 from steepest.train.weights import as_precise
@@ -190,17 +191,17 @@ def _carry_out(
     fits = Baselines(folder, settings, metrics, observer)
     if late := foretold(settings, started, fits.to_come()):
         observer.say(f"warning: {late}")
-    with Crew(with_room(cores() - 1), folder.path / WORKERS) as crew:
-        runner.meanwhile = lambda: crew.hear(
-            wait=False
-        )  # so that processes that are done get something to do
+    asked, cells = experiment.execution.workers, settings.plan.cells.values()
+    site = site_of(asked, folder.path / WORKERS, max((each.threads for each in cells), default=1))
+    with Crew(with_room(cores() - 1), site) as crew:
+        runner.meanwhile = lambda: crew.hear(wait=False)  # workers that are done get something to do
         settings, setup, why = _decided(experiment, folder, observer, settings, started, runner, fits, crew)
         left = time_left(Clock.of(experiment.protocol, started))
         deadline = None if left is None else Deadline(left)
         part = setup if deadline is None else deadline.part(setup, runner.cells, folder.history())
         if part is not None and (lacking := left_out(setup, part)):
             observer.say(f"warning: the time budget is expected to leave out {listed(lacking)}")
-        history = carry_out(runner, setup, crew, experiment.execution.workers, fits.expected, deadline)
+        history = carry_out(runner, setup, crew, asked, fits.expected, deadline)
     setup, late = _in_time(setup, runner, history, experiment.protocol.minutes)
     if late:
         observer.say(f"warning: {late}")

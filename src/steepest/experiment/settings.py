@@ -63,6 +63,7 @@ from steepest.sweep.observer import Observer
 from steepest.sweep.planner import check_drawn_at_once, check_lengths, make_planner
 from steepest.sweep.rows import about_rows, check_rows
 from steepest.sweep.setup import Setup
+from steepest.sweep.sites import described, nodes_of
 from steepest.sweep.stages import (
     check_finalists,
     check_stages,
@@ -190,9 +191,8 @@ class Settings:
         plan = (began or ExecutionPlan.model_validate({})).model_copy(
             update={"torch": torch.__version__, "device": device}
         )
-        cells: dict[str, Execution] = {}
-        steps: dict[str, StepTimings] = {}
-        protocol = self.experiment.protocol
+        cells, steps = dict[str, Execution](), dict[str, StepTimings]()
+        protocol, nodes = self.experiment.protocol, nodes_of(asked.workers)
         decides = asked.compile != "off" or protocol.equal == "seconds" or protocol.minutes is not None
         once = len(self.timed_cells) >= MANY_CELLS and not decides
         for key, cell in self.timed_cells.items():
@@ -205,12 +205,14 @@ class Settings:
             data = self.datasets[arm.folds[0]].to(device)
             bench = Bench(data, arm.recipe, arm.model, device, Programs(announce=observer.stage))
             if known is None:
-                known = choose_execution(bench, asked, self.runs)
-            elif asked.workers is not None:  # in which process a run is made is no matter of its numbers
-                known = known.model_copy(update={"workers": workers_for(device, known.threads, asked)})
+                known = choose_execution(bench, asked, self.runs, nodes)
+            else:  # in which process a run is made is no matter of its numbers
+                known = known.model_copy(update={"workers": workers_for(device, known.threads, asked, nodes)})
             known = without_edited(known, cell.of).model_copy(update={"of": {**known.of, **cell.of}})
             steps[key] = StepTimings.measured(bench, known, cell.methods, once=once)
             cells[key] = steps[key].execution
+        for line in described(nodes, max((each.workers for each in cells.values()), default=1)):
+            observer.say(line)
         plan = plan.model_copy(update={"cells": {**plan.cells, **cells}})
         return replace(self, plan=plan, steps=steps)
 

@@ -20,6 +20,7 @@ from steepest.recipe.experiment import (
     load_tree,
     option_error,
     validate_experiment,
+    with_workers,
     without_none,
 )
 from steepest.recipe.factors import FACTOR, FACTORS, SHARED_FACTORS, SUBJECTS, varying
@@ -80,5 +81,6 @@ __all__ = [
     "stable_hash",
     "validate_experiment",
     "varying",
+    "with_workers",
     "without_none",
 ]  # fmt: skip

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from steepest.errors import NotAllowedError
 from steepest.recipe.options import FrozenOptions, listed
+
+EMBEDDED = "ray"
+"""The workers of a Ray cluster that is started on this machine."""
+
+
+def _workers(value: Any) -> Any:
+    """Read a number of workers, or which cluster they are of."""
+    if isinstance(value, str) and value.strip().isdecimal():
+        value = int(value)
+    number = isinstance(value, int) and not isinstance(value, bool) and value >= 1
+    if (
+        value is None
+        or number
+        or (isinstance(value, str) and (value == EMBEDDED or _ADDRESS.fullmatch(value)))
+    ):
+        return value
+    raise NotAllowedError(
+        f"{value!r} is neither a number of workers from 1 nor a Ray cluster",
+        hint="give --workers 4, --workers ray or --workers ray://HOST:10001.",
+    )
+
+
+_ADDRESS = re.compile(r"ray://([^\s:/@]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 
 
 class RunLength(FrozenOptions):
@@ -37,11 +62,10 @@ class ExecutionOptions(FrozenOptions):
     threads: int | None = Field(
         None, ge=1, description="CPU threads of a training step; measured unless given"
     )
-    workers: int | None = Field(
+    workers: Annotated[int | str | None, BeforeValidator(_workers)] = Field(
         None,
-        ge=1,
         description="runs that are made at the same time, each in a process of its own; one for each core, as far as "
-        "that saves time, unless given",
+        "that saves time, unless given; ray: in a Ray cluster on this machine; ray://HOST:PORT: in one of many",
     )
     rows: Literal["auto", "on", "off"] = Field(
         "auto",

@@ -83,6 +83,22 @@ def validate_experiment(tree: Mapping[str, Any], *, where: str = THE_OPTIONS) ->
         raise option_error(error, Experiment, where) from None
 
 
+def with_workers(experiment: Experiment, workers: int | str | None) -> Experiment:
+    """Return an experiment whose runs are made by other workers, which changes none of their numbers; None: the same.
+
+    Raises:
+        OptionError: that is neither a number of workers nor a cluster.
+    """
+    if workers is None:
+        return experiment
+    given = experiment.execution.model_dump(exclude_unset=True) | {"workers": workers}
+    try:
+        execution = ExecutionOptions.model_validate(given)
+    except ValidationError as error:
+        raise option_error(error, ExecutionOptions, THE_OPTIONS) from None
+    return experiment.model_copy(update={"execution": execution})
+
+
 def option_error(error: ValidationError, model: type[BaseModel], where: str) -> OptionError:
     """Turn the first complaint of pydantic into a fact with the value and a hint."""
     first, *others = error.errors(include_url=False)

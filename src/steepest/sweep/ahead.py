@@ -53,10 +53,15 @@ class Ahead:
     _jobs: dict[Key, Compiling] = field(default_factory=dict[Key, Compiling])
     _tried: set[Key] = field(default_factory=set[Key])
 
+    @property
+    def places(self) -> int:
+        """How many processes there are that share this one's cache of compiled steps."""
+        return self.crew.places if self.crew.site.near else 0
+
     def begin(self, bench: Bench, ways: Iterable[tuple[Key, Way]]) -> None:
         """Compile some steps, as far as that was not tried yet."""
         for key, way in ways:
-            if key not in self._tried and self.crew.places:
+            if key not in self._tried and self.places:
                 self._tried.add(key)
                 job = Compiling(key, bench.recipe, bench.model, bench.device, replace(way, compiled=True))
                 self._jobs[key] = job

@@ -21,7 +21,7 @@ def complete(
     runner: Runner,
     setup: Setup,
     crew: Crew,
-    workers: int | None = None,
+    workers: int | str | None = None,
     besides: Callable[[], float] = lambda: 0.0,
     deadline: Deadline | None = None,
 ) -> History:
@@ -31,7 +31,8 @@ def complete(
         runner: makes and keeps them.
         setup: the comparison's setup.
         crew: the processes that can make them; what else they have to do is done in the end, too.
-        workers: how many were asked to be made at the same time; with None, more than one where that saves time.
+        workers: how many were asked to be made at the same time, or in which cluster; with None, more than one where
+            that saves time.
         besides: returns the seconds of what else the processes have to do, about.
         deadline: the time budget, by which the setup is reduced; None without one. Runs that have begun are finished.
     """

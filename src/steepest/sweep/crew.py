@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import contextvars
-import json
-import os
-import shutil
-import subprocess
-import sys
 import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol
@@ -22,14 +15,8 @@ from steepest.components.held import held
 from steepest.data.dataset import Dataset
 from steepest.errors import first_line
 from steepest.sweep.making import Maker
-from steepest.sweep.process import messages, write
-from steepest.sweep.transfer import NotSendableError, Packed, received, sent
-from steepest.waiting import passively
-
-STARTING = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from steepest.sweep.process import main; main()"
-)
-"""What a process is started with; not as ``multiprocessing`` does, which runs the user's script again."""
+from steepest.sweep.site import Link, Site
+from steepest.sweep.transfer import NotSendableError, received, sent
 
 
 class Job(Protocol):
@@ -51,7 +38,7 @@ class Worker:
     """One of the processes.
 
     Attributes:
-        process: the process.
+        link: how messages reach it, and come back.
         begun: what it does, after what it has done and nobody has heard yet.
         used: how much of a run's length is used up.
         data: fingerprints of the datasets that it has.
@@ -60,7 +47,7 @@ class Worker:
         worth: what a step of it counts for in the progress, or a gradient of its length.
     """
 
-    process: subprocess.Popen[bytes]
+    link: Link
     begun: deque[Begun] = field(default_factory=lambda: deque[Begun]())
     used: float = 0.0
     worth: float = 0.0
@@ -126,21 +113,21 @@ class Crew:
 
     Attributes:
         most: how many there may be.
-        folder: where the data is put for all of them, in a folder of its own that is removed in the end.
+        site: where they run.
         lost: how many were killed; so many fewer are started.
     """
 
     most: int
-    folder: Path
+    site: Site
     lost: int = 0
     workers: list[Worker] = field(default_factory=list[Worker])
     _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
     _replies: SimpleQueue[Reply] = field(default_factory=SimpleQueue[Reply])
     _lock: threading.RLock = field(default_factory=threading.RLock)
-    _data: dict[str, Packed] = field(default_factory=dict[str, Packed])
+    _data: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def __enter__(self) -> Crew:
-        shutil.rmtree(self.folder, ignore_errors=True)  # of a process that was killed
+        self.site.open()
         return self
 
     def __exit__(
@@ -156,11 +143,12 @@ class Crew:
                     self._passed_on(reply)
         finally:
             for each in self.workers:
-                each.process.kill()
+                each.link.kill()
             for each in self.workers:
                 each.listener.join()
             self.workers.clear()
-            shutil.rmtree(self.folder, ignore_errors=True)
+            self._data.clear()
+            self.site.close()
 
     @property
     def idle(self) -> bool:
@@ -229,9 +217,9 @@ class Crew:
     def _told(self, worker: Worker | None, what: _Waiting) -> Worker:
         """Tell a process, or a new one, what to do."""
         if what.name not in self._data:
-            self._data[what.name] = Packed.of(what.dataset, self.folder / what.name)
+            self._data[what.name] = self.site.share(what.name, what.dataset)
         known = worker is not None and what.name in worker.data
-        message = sent((what.name, None if known else self._data[what.name], what.job))
+        message = sent((what.name, what.job))
         worker = worker or self._started()
         code = held()
         if code is not None and code.size > worker.held:  # it has to have it before it reads the job
@@ -242,9 +230,7 @@ class Crew:
         worker.begun.append(Begun(what.job, what.hears))
         if len(worker.begun) == 1:
             worker.used = 0.0
-        assert worker.process.stdin is not None
-        with contextlib.suppress(BrokenPipeError, ValueError):  # it has ended, which its reply tells
-            write(worker.process.stdin, message)
+        worker.link.send(message, None if known else self._data[what.name])
         return worker
 
     def hear(self, *, wait: bool) -> None:
@@ -311,13 +297,7 @@ class Crew:
                     self._replies.put(Reply(None, "failed", first_line(error), first.hears))
 
     def _started(self) -> Worker:
-        process = subprocess.Popen(
-            [sys.executable, "-c", STARTING, json.dumps(sys.path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**passively(os.environ), "POLARS_MAX_THREADS": "1"},
-        )
-        worker = Worker(process)
+        worker = Worker(self.site.start())
         self.workers.append(worker)
         here = contextvars.copy_context()  # replies name the user's classes by reference, too
         worker.listener = threading.Thread(target=here.run, args=(self._listen, worker), daemon=True)
@@ -326,15 +306,13 @@ class Crew:
 
     def _listen(self, worker: Worker) -> None:
         try:
-            with worker.process as process:
-                assert process.stdout is not None
-                for message in messages(process.stdout):
-                    reply = self._read(worker, message)
-                    if reply.ends:
-                        self._goes_on(worker)
-                    self._replies.put(reply)
-        finally:  # nobody waits for a process to which nobody listens
-            self._replies.put(Reply(worker, "gone", worker.process.returncode))
+            for message in worker.link.messages():
+                reply = self._read(worker, message)
+                if reply.ends:
+                    self._goes_on(worker)
+                self._replies.put(reply)
+        finally:  # nobody waits for a worker to which nobody listens
+            self._replies.put(Reply(worker, "gone", worker.link.ended))
 
     def _read(self, worker: Worker, message: bytes) -> Reply:
         try:

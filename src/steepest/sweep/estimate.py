@@ -56,7 +56,7 @@ def plan_seconds(setup: Setup, cells: Cells, history: History, besides: float = 
 
 
 def at_a_time(
-    setup: Setup, cells: Cells, history: History, asked: int | None = None, besides: float = 0.0
+    setup: Setup, cells: Cells, history: History, asked: int | str | None = None, besides: float = 0.0
 ) -> int:
     """Return how many runs are made at the same time: one, unless more are asked for or save time.
 
@@ -64,7 +64,7 @@ def at_a_time(
         setup: the comparison's setup.
         cells: the execution plans; they say how many runs can be made at the same time.
         history: the runs that are done.
-        asked: how many were asked for.
+        asked: how many were asked for, or of which cluster.
         besides: seconds of other work that the processes have to do.
     """
     most = max((each.workers for each in cells.values()), default=1)

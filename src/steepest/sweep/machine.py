@@ -49,15 +49,55 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """Return how many cores this process may use.
+    """Return how many cores this process may use: those of its affinity, quota and SLURM task, whichever are fewest.
+
+    A quota of one and a half cores counts as one.
 
     Example:
         >>> cores() >= 1
         True
     """
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    own = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limits = [float(own), cpu_quota()]
+    with contextlib.suppress(ValueError):
+        limits.append(float(os.environ.get("SLURM_CPUS_PER_TASK", "inf")))
+    return max(1, int(min(limits)))
+
+
+def cpu_quota(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> float:
+    """Return how many cores a container or batch system lets this process keep busy; infinity where nothing limits it.
+
+    Args:
+        groups: where control groups are, of version 1 or 2.
+        own: the file that says in which of them this process is.
+    """
+    found = [math.inf]
+    for line in _lines(own):
+        _, controllers, place = (*line.split(":", 2), "", "")[:3]
+        version_2 = not controllers
+        if not version_2 and "cpu" not in controllers.split(","):
+            continue
+        top = groups if version_2 else groups / "cpu"
+        inside = top / place.strip().lstrip("/")
+        for folder in (inside, *inside.parents):  # each limits what is in it
+            if version_2:
+                quota, _, period = " ".join(_lines(folder / "cpu.max")).partition(" ")
+            else:
+                quota, period = (
+                    " ".join(_lines(folder / f"cpu.cfs_{what}_us")) for what in ("quota", "period")
+                )
+            with contextlib.suppress(ValueError):  # "max", or no such file
+                found += [float(quota) / float(period)] if float(quota) > 0 else []
+            if folder == top:
+                break
+    return min(found)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return []
 
 
 def memory() -> tuple[int, int] | None:

@@ -30,10 +30,10 @@ def main() -> None:
     jobs: SimpleQueue[bytes] = SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, jobs), daemon=True).start()
 
-    from steepest.sweep.transfer import sent
+    from steepest.sweep.transfer import received, sent
     from steepest.sweep.worker import work
 
-    work(jobs.get, lambda *what: write(replies, sent(what)))
+    work(lambda: received(jobs.get()), lambda *what: write(replies, sent(what)))
 
 
 def write(file: IO[bytes], message: bytes) -> None:

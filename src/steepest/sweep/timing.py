@@ -32,6 +32,7 @@ from steepest.sweep.machine import (
     with_room,
 )
 from steepest.sweep.rows import choose_tables
+from steepest.sweep.site import Machine, room
 from steepest.train.aot import NoCompilerError, NotCachedError, compiler
 from steepest.train.cuda_method import has_triton
 from steepest.train.program import NotTraceableError
@@ -65,7 +66,12 @@ def choose_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def choose_execution(bench: Bench, asked: ExecutionOptions | None = None, runs: int = 1) -> Execution:
+def choose_execution(
+    bench: Bench,
+    asked: ExecutionOptions | None = None,
+    runs: int = 1,
+    nodes: Sequence[Machine] | None = None,
+) -> Execution:
     """Return how steps are computed on this machine: rows or dense, and by how many threads and processes.
 
     Several runs at a time, each on one core, keep a machine busier than one on all. Where there are few runs, it is
@@ -76,6 +82,7 @@ def choose_execution(bench: Bench, asked: ExecutionOptions | None = None, runs: 
         bench: the steps.
         asked: what was asked for.
         runs: how many runs the comparison has, about.
+        nodes: the machines of the cluster that was asked for; None without one.
     """
     asked = asked or ExecutionOptions.model_validate({})
     adam = make_rule("adam")
@@ -95,23 +102,37 @@ def choose_execution(bench: Bench, asked: ExecutionOptions | None = None, runs: 
     room = bench.device == "cpu" and (asked.workers or with_room(cores())) != 1
     many = room and (asked.workers or runs >= RUNS_A_CORE * cores())
     threads = asked.threads or (1 if many else _threads(bench, net, plan, adam))
-    return plan.model_copy(update={"threads": threads, "workers": workers_for(bench.device, threads, asked)})
+    return plan.model_copy(
+        update={"threads": threads, "workers": workers_for(bench.device, threads, asked, nodes)}
+    )
 
 
-def workers_for(device: str, threads: int, asked: ExecutionOptions) -> int:
+def workers_for(
+    device: str, threads: int, asked: ExecutionOptions, nodes: Sequence[Machine] | None = None
+) -> int:
     """Return how many runs can be made at the same time: as many as asked for, or one for each core that memory allows.
+
+    Args:
+        device: where they are made.
+        threads: of a training step.
+        asked: what was asked for.
+        nodes: the machines of the cluster that was asked for; None without one.
 
     Raises:
         OptionError: several are asked for on a device that one run has to itself.
     """
+    number = asked.workers
     if device != "cpu":
-        if (asked.workers or 1) > 1:
+        if number not in (None, 1):
+            what = f"{number} workers" if isinstance(number, int) else f"the workers of {number!r}"
             raise OptionError(
-                f"{asked.workers} workers cannot share the device {device!r}",
+                f"{what} cannot share the device {device!r}",
                 hint="leave --workers out, or train on --device cpu.",
             )
         return 1
-    return asked.workers or with_room(max(1, cores() // threads))
+    if nodes is not None:
+        return max(1, room(nodes, threads))
+    return number if isinstance(number, int) else with_room(max(1, cores() // threads))
 
 
 def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: MethodSpec[Any]) -> int:
@@ -255,7 +276,7 @@ class StepTimings:
             return LOAD_SECONDS, LOAD_SECONDS
         first = self.took[0] if self.took else _usual(f"first {self.kind}") or COMPILE_SECONDS
         later = statistics.median(self.took[1:] or [_usual(self.kind) or LATER_SHARE * first])
-        makers = 1 + (self.ahead.crew.places if self.ahead and self.kind == "cpu" else 0)
+        makers = 1 + (self.ahead.places if self.ahead and self.kind == "cpu" else 0)
         return (later if self.took else max(first, later)) / makers, later / makers
 
     def choose(

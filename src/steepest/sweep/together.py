@@ -147,7 +147,7 @@ class Together:
             case _:  # it was killed
                 left = self.crew.places
                 now = f"{counted(left, 'run')} at a time" if left else "one run at a time, in this process,"
-                observer.say(f"warning: a worker process ended with status {reply.about}; {now} from now on")
+                observer.say(f"warning: a worker process ended {reply.about}; {now} from now on")
 
     def _make_here(self, run: PlannedRun, history: Made) -> None:
         self.told.begins(run)

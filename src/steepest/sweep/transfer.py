@@ -46,7 +46,9 @@ class Packed:
 
     def unpacked(self) -> Any:
         """Return the object; its large tensors are in memory once for all processes that do this."""
-        return received(self.data, self.file)
+        size = self.file.stat().st_size
+        mapped = torch.from_file(str(self.file), shared=False, size=size, dtype=torch.uint8) if size else None
+        return received(self.data, mapped)
 
 
 MAPPED_BYTES = 1 << 16
@@ -93,9 +95,14 @@ def sent(what: Any, file: IO[bytes] | None = None) -> bytes:
     return buffer.getvalue()
 
 
-def received(data: bytes, file: Path | None = None) -> Any:
-    """Return what :func:`sent` made bytes of."""
-    return _Receiver(io.BytesIO(data), file).load()
+def received(data: bytes, memory: Tensor | None = None) -> Any:
+    """Return what :func:`sent` made bytes of.
+
+    Args:
+        data: the bytes.
+        memory: the bytes of its file, where there was one; large tensors are parts of it.
+    """
+    return _Receiver(io.BytesIO(data), memory).load()
 
 
 class _Sender(pickle.Pickler):
@@ -124,12 +131,9 @@ class _Sender(pickle.Pickler):
 
 
 class _Receiver(pickle.Unpickler):
-    def __init__(self, buffer: io.BytesIO, file: Path | None) -> None:
+    def __init__(self, buffer: io.BytesIO, memory: Tensor | None) -> None:
         super().__init__(buffer)
-        size = file.stat().st_size if file is not None else 0
-        self._memory = (
-            torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8) if size else None
-        )
+        self._memory = memory
 
     def persistent_load(self, pid: Any) -> Any:
         """Return a tensor whose memory is the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from steepest.components.held import hold
 from steepest.data.dataset import Dataset
@@ -15,22 +15,32 @@ EVERY = 0.2
 """Seconds between two reports of progress."""
 
 
-def work(next_job: Callable[[], bytes], reply: Callable[..., None]) -> None:
+class Shared(Protocol):
+    """Data that lies where all workers of a machine read it."""
+
+    def unpacked(self) -> Any:
+        """Return it."""
+        ...
+
+
+def work(next_job: Callable[[], tuple[bytes, Shared | None]], reply: Callable[..., None]) -> None:
     """Do one job after another.
 
     Args:
-        next_job: waits for a message: the user's code that is held, if there is more of it than before, and, as bytes
-            that are read with it, the fingerprint of the data, the data where it was not sent before, and a job.
+        next_job: waits for a message, and the data where it was not sent before. The message has the user's code that
+            is held, if there is more of it than before, and, as bytes that are read with it, the fingerprint of the
+            data and a job.
         reply: called with the kind of a reply, and what it is about.
     """
     maker = Maker(lambda text: reply("say", text), looked=lambda *about: reply("looked", about))
     datasets: dict[str, Dataset] = {}
     while True:
         try:
-            code, message = received(next_job())
+            message, data = next_job()
+            code, message = received(message)
             if code is not None:
                 hold(code)
-            name, data, job = received(message)
+            name, job = received(message)
             if data is not None:
                 datasets[name] = data.unpacked()
             progress = _Progress(lambda used: reply("advance", used))

@@ -1,0 +1,229 @@
+"""Runs in a Ray cluster: those of the process pool, and nothing lost or made twice when a part of it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+import steepest as st
+from steepest.compare.result import Comparison
+from steepest.errors import OptionError
+from steepest.record.store import Folder
+from steepest.sweep.crew import Crew, Reply
+from steepest.sweep.making import Task
+from steepest.sweep.observer import Observer
+from steepest.sweep.ray_cluster import RayCluster, library, nodes_of
+from steepest.sweep.transfer import NotSendableError
+from tests.sweep import test_workers
+from tests.sweep.test_workers import Watching, records
+
+pytest.importorskip("ray", reason="pip install '.[ray]'")
+pytestmark = [
+    pytest.mark.skipif(sys.platform == "win32", reason="signals of other systems"),
+    pytest.mark.filterwarnings("ignore:::ray"),  # what Ray warns of by itself is its own to mend
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
+STORE = 80 * 2**20
+FEW = {"scan_rates": 3, "full_rates": 1}
+
+
+def compare(out: Path, observer: Observer | None = None, **options: Any) -> Comparison:
+    return test_workers.compare(out, observer, **{**FEW, **options})
+
+
+@pytest.fixture(scope="module")
+def ray(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A cluster of this machine that all tests share: `workers="ray"` uses the one that is there."""
+    from steepest.sweep import ray_cluster
+
+    place = RayCluster("ray", 1, tmp_path_factory.mktemp("ray"))._place
+    with warnings.catch_warnings(), pytest.MonkeyPatch.context() as patch:
+        warnings.simplefilter("ignore")
+        patch.setattr(ray_cluster, "STORE", STORE)
+        patch.setattr(ray_cluster, "cores", lambda: 2)
+        with ray_cluster.connection("ray", place) as found:
+            yield found
+    assert not place.exists()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Runs that two processes made and nothing interrupted."""
+    folder = tmp_path_factory.mktemp("whole") / "out"
+    compare(folder, workers=2)
+    return found(folder)
+
+
+def found(folder: Path) -> str:
+    return repr(sorted(records(folder).items()))
+
+
+def events(folder: Path) -> int:
+    return (folder / "journal.jsonl").read_text().count('"event":"run"')
+
+
+def test_records_are_those_of_the_pool(ray, tmp_path, whole) -> None:
+    watching = Watching()
+    made = compare(tmp_path / "ray", watching, workers="ray")
+    assert found(tmp_path / "ray") == whole
+    history = Folder(tmp_path / "ray").history()
+    timed = [each for each in history.values() if not each.shared]
+    assert {(each.key.name, each.key.phase) for each in timed} == {("sgd", "final"), ("adam", "final")}
+    assert len(history) == len(watching.records) == events(tmp_path / "ray")
+    assert len(made.runs) > 2
+    curves = {each: record.curve for each, record in history.items()}
+    assert repr(sorted(watching.points.items())) == repr(sorted(curves.items()))  # as they were made
+    assert watching.left == 0
+    said = [each for each in watching.said if each.startswith("workers") or "worker process" in each]
+    assert said == ["workers  2 cores of 1 machine in a Ray cluster"]
+
+
+def test_a_data_set_of_the_catalog(ray, tmp_path) -> None:
+    for workers in (2, "ray"):
+        st.compare(st.open_source("digits"), optimizers="sgd,adam", seeds=2, epochs=2, compile="off", baseline="none",
+                   hidden=[8], workers=workers, **FEW, out=tmp_path / str(workers))  # fmt: skip
+    assert found(tmp_path / "ray") == found(tmp_path / "2")
+
+
+def test_a_worker_that_is_killed_costs_its_run_alone(ray, tmp_path, whole, monkeypatch) -> None:
+    began, killed = Crew.begin, list[int]()
+
+    def begin(self: Crew, *what: Any) -> Any:
+        member = began(self, *what)
+        if isinstance(what[0], Task) and len(killed) < 2:
+            actor: Any = member.link
+            killed.append(ray.get(actor.actor.__ray_call__.remote(lambda worker: os.getpid())))
+            os.kill(killed[-1], signal.SIGKILL)
+        return member
+
+    monkeypatch.setattr(Crew, "begin", begin)
+    watching = Watching()
+    compare(tmp_path / "killed", watching, workers="ray")
+    assert len(set(killed)) == 2
+    assert os.getpid() not in killed
+    assert found(tmp_path / "killed") == whole
+    assert events(tmp_path / "killed") == len(Folder(tmp_path / "killed").history())
+    assert [each.partition("; ")[2] for each in watching.said if "worker process ended" in each] == [
+        "1 run at a time from now on",
+        "one run at a time, in this process, from now on",
+    ]
+
+
+def test_a_torn_line_of_the_journal_costs_its_run_alone(ray, tmp_path, whole) -> None:
+    out = tmp_path / "out"
+    compare(out, workers="ray")
+    lines = (out / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    last = max(place for place, line in enumerate(lines) if b'"event":"run"' in line)
+    (out / "journal.jsonl").write_bytes(b"".join(lines[:last]) + lines[last][: len(lines[last]) // 2])
+    watching = Watching()
+    compare(out, watching, workers="ray")
+    assert len(watching.records) == 1
+    assert found(out) == whole
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.sweep.test_ray import compare
+compare(Path(sys.argv[1]), workers="ray")
+"""
+
+
+def test_a_driver_that_is_killed_goes_on(ray, tmp_path, whole) -> None:
+    """Its own cluster ends with it, and what that leaves is removed by the next."""
+    out = tmp_path / "out"
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(out)], cwd=Path(__file__).parents[2])
+    while process.poll() is None and (not (out / "journal.jsonl").exists() or events(out) < 5):
+        time.sleep(0.05)
+    process.kill()
+    process.wait()
+    assert process.returncode == -signal.SIGKILL
+    kept = events(out)
+    place = RayCluster("ray", 1, out / ".workers")._place
+    assert place.is_dir()
+    watching = Watching()
+    compare(out, watching, workers="ray")
+    assert found(out) == whole
+    assert len(watching.records) + kept == events(out) == len(Folder(out).history())
+    assert not place.exists()
+
+
+class Summing:
+    """A job that reads its data."""
+
+    def perform(self, maker: object, dataset: Any, progress: object) -> float:
+        return float(dataset["large"].sum())
+
+
+class Leaving:
+    """A job that ends its process."""
+
+    def perform(self, maker: object, dataset: object, progress: object) -> None:
+        sys.exit(3)
+
+
+def test_data_larger_than_the_object_store_is_read_from_the_disk(ray, tmp_path) -> None:
+    heard: list[Reply] = []
+    data: Any = {"large": torch.ones(STORE // 2)}
+    with Crew(1, RayCluster("ray", 1, tmp_path)) as crew:
+        crew.begin(Summing(), "data", data, heard.append)
+        while not crew.idle:
+            crew.hear(wait=True)
+    assert [(each.kind, each.about) for each in heard if each.ends] == [("finished", STORE / 2)]
+
+
+def test_without_room_for_the_data_runs_are_made_here(ray, tmp_path, whole, monkeypatch) -> None:
+    def put(value: object) -> None:
+        raise ray.exceptions.ObjectStoreFullError("no room")
+
+    monkeypatch.setattr(ray, "put", put)
+    watching = Watching()
+    compare(tmp_path / "out", watching, workers="ray")
+    assert found(tmp_path / "out") == whole
+    said = [each for each in watching.said if "runs in this process" in each]
+    assert len(said) == 2
+    assert "runs in this process: the data cannot be put into Ray's object store" in said[0]
+
+
+def test_a_job_that_ends_its_process_is_not_waited_for(ray, tmp_path) -> None:
+    heard: list[Reply] = []
+    data: Any = {}
+    with Crew(1, RayCluster("ray", 1, tmp_path)) as crew:
+        crew.begin(Leaving(), "data", data, heard.append)
+        while not crew.idle:
+            crew.hear(wait=True)
+        assert crew.places == 0
+    assert [each.kind for each in heard] == ["gone"]
+
+
+def test_a_cluster_that_cannot_be_reached_is_named(monkeypatch) -> None:
+    monkeypatch.setattr(library(), "is_initialized", lambda: False)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and does not listen
+        address = f"ray://127.0.0.1:{taken.getsockname()[1]}"
+        with pytest.raises(OptionError, match=f"no Ray cluster answers at '{address}'") as caught:
+            nodes_of(address)
+    assert "ray start --head" in caught.value.hint
+
+
+def test_two_clusters_at_a_time_are_refused(ray) -> None:
+    with pytest.raises(OptionError, match="is connected to a Ray cluster already"):
+        nodes_of("ray://127.0.0.1:10001")
+
+
+def test_data_of_this_process_alone_is_not_shared(ray, tmp_path) -> None:
+    data: Any = {"here": lambda: 1}
+    with Crew(1, RayCluster("ray", 1, tmp_path)) as crew, pytest.raises(NotSendableError):
+        crew.begin(Summing(), "data", data, lambda reply: None)
