@@ -235,7 +235,7 @@ def _failures(results: SetResults, name: str) -> str:
     if arm is None:
         return "not trained"
     if not values:
-        return arm.failed or "not trained"
+        return "failed" if arm.failed else "not trained"
     return f"failed {bad} of {len(values)}" if bad else ""
 
 

@@ -64,8 +64,13 @@ def _cost(row: Row, metric: str, higher: bool) -> float:
     return math.inf if known.n < row.seeds else cost(known.mean, higher=higher)
 
 
-def figure(found: Profiles) -> Figure:
-    """Return the profiles as steps, one line for each arm."""
+def figure(found: Profiles, what: str = "comparisons") -> Figure:
+    """Return the profiles as steps, one line for each arm.
+
+    Args:
+        found: the profiles.
+        what: they are over.
+    """
     finite = [each for factors in found.factors.values() for each in factors if math.isfinite(each)]
     most = max([*finite, 1.05]) * 1.03
     traces: list[Figure] = []
@@ -85,9 +90,9 @@ def figure(found: Profiles) -> Figure:
                 "hovertemplate": f"<b>{safe(name)}</b><br>within %{{x:.3~f}} × the best: %{{y:.0f}} %<extra></extra>",
             }
         )
-    layout = framed("factor above the best", "comparisons within it, %", hovermode="closest")
+    layout = framed("factor above the best", f"{what} within it, %", hovermode="closest")
     layout["xaxis"] |= {"range": [1.0 - 0.01 * (most - 1), most]}
     layout["yaxis"] |= {"range": [-3, 103]}
     layout["showlegend"] = True
-    layout["legend"] = {"orientation": "h", "y": 1.12, "x": 0}
+    layout["legend"] = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0}
     return {"data": traces, "layout": layout}

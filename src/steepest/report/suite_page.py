@@ -33,7 +33,7 @@ def suite_page(results: SuiteResults) -> str:
     factors = factors_above_best(results)
     counted = min((len(each) for each in factors.values()), default=0)
     found = profiled.Profiles(factors, counted) if counted >= profiled.FEWEST and len(factors) > 1 else None
-    drawn = {"profiles": profiled.figure(found)} if found else {}
+    drawn = {"profiles": profiled.figure(found, "data sets")} if found else {}
     library, script = plotly_script() if drawn else "", own("report.js")
     facts = list(dict.fromkeys(name for each in results.sets for name in each.facts))
     lines = result_lines(results)
