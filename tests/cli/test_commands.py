@@ -111,14 +111,16 @@ def test_predicts_the_same_bits_in_another_process(finished, churn_csv, tmp_path
 
 def test_predict_writes_a_row_for_each_row_and_counts_the_unseen(steepest, finished, tmp_path) -> None:
     rows = pl.DataFrame(
-        {"age": [30, 40, 50], "plan": ["pro", "gold", "silver"], "minutes": [100.0, None, 3.0]}
+        {"age": [30, 40_000, 50], "plan": ["pro", "gold", "silver"], "minutes": [100.0, None, 3.0]}
     )
     rows.write_parquet(tmp_path / "new.parquet")
+    assert st.load(finished).predict(tmp_path / "new.parquet").outside == {"age": 1}
     for ending, read in ((".parquet", pl.read_parquet), (".csv", pl.read_csv), (".feather", pl.read_ipc)):
         out = tmp_path / f"p{ending}"
         said = steepest("predict", finished, tmp_path / "new.parquet", "--out", out)
         assert said.status == 0
         assert "2 values of plan were not seen in training ('gold', 'silver')" in said.err
+        assert "1 value of age lies outside the range of training by more than its width (40000; " in said.err
         table = read(out)
         assert table.columns == ["prediction", "probability", "p_no", "p_yes"]
         assert table.height == 3

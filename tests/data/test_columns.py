@@ -203,6 +203,18 @@ def test_only_parts_that_vary_become_features() -> None:
     assert columns.features(frame).row(0, named=True) == {"t weekday": "1", "t hour": "22", "t day": 1.0}
 
 
+def test_the_day_of_the_year_is_a_number_where_it_comes_again() -> None:
+    for days, there in ((365, False), (366, True)):  # from the first to the last
+        moments = [START, START + timedelta(days=days // 2), START + timedelta(days=days, hours=1)]
+        values = [moments[i % 3] for i in range(60)]
+        columns, notes = decide_roles(pl.DataFrame({"t": values, "y": ["a", "b"] * 30}), "y", TableOptions())
+        assert ("day of year" in columns.columns[0].parts) == there
+        assert ("t day of year" in columns.continuous) == there
+        assert any("day of year" in note.text for note in notes) == there
+    row = columns.features(pl.DataFrame({"t": [datetime(2020, 12, 31)]})).row(0, named=True)
+    assert row["t day of year"] == 366.0
+
+
 def test_a_part_does_not_replace_a_column_of_its_name() -> None:
     frame = pl.DataFrame(
         {

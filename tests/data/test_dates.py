@@ -392,6 +392,37 @@ def test_a_split_by_time_goes_by_instants() -> None:
     assert last not in made.prepared().filter(pl.col("split") == "test")["nth"].to_list()
 
 
+YEARS = pl.Series("when", [dt.datetime(2019, 2, 28, 23, 30) + dt.timedelta(days=11 * i) for i in range(N)])
+
+
+def test_the_day_of_the_year_is_that_of_the_wall_time() -> None:
+    there = YEARS.dt.replace_time_zone("UTC").dt.convert_time_zone("Asia/Kolkata")
+    for values, wall in (
+        (YEARS, YEARS),
+        (written("%d.%m.%Y %H:%M", YEARS), YEARS),
+        (YEARS.dt.date(), YEARS),
+        (there, there.dt.replace_time_zone(None)),
+    ):
+        pipeline = learned(values)
+        seen = pipeline.encoder.decode(pipeline.transform(table(values)).inputs)
+        assert seen["when day of year"].to_list() == wall.dt.ordinal_day().cast(pl.Float64).to_list()
+
+
+def test_a_model_without_the_day_of_the_year_predicts_as_it_did(tmp_path: Path) -> None:
+    pipeline = learned(YEARS)
+    stored = pipeline.to_dict()
+    for each in stored["columns"]:
+        each["parts"] = [part for part in each["parts"] if part != "day of year"]
+    del stored["encoder"]["scales"]["when day of year"]
+    path = tmp_path / "pipeline.json"
+    path.write_text(json.dumps(stored))
+    before = TablePipeline.load(path).transform(table(YEARS)).inputs[1]
+    now, names = pipeline.transform(table(YEARS)).inputs[1], list(pipeline.encoder.continuous)
+    kept = [i for i, name in enumerate(names) if name != "when day of year"]
+    assert len(kept) == len(names) - 1
+    assert torch.equal(before, now[:, kept])
+
+
 def test_models_saved_before_still_predict(tmp_path: Path) -> None:
     pipeline = learned(ALL["month first"])
     stored = pipeline.to_dict()

@@ -6,8 +6,10 @@ was of arms (without its report, curves, checkpoints and two of its baselines).
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -15,8 +17,11 @@ import pytest
 
 import steepest as st
 from steepest.cli import main
+from steepest.data.table import read_table
 from steepest.errors import FolderError
-from steepest.record.store import FORMAT, Folder
+from steepest.experiment.folder import check_folder, check_unchanged
+from steepest.recipe import load_tree, validate_experiment
+from steepest.record.store import ENCODING, FORMAT, Folder
 from steepest.sweep.observer import Observer
 from tests.conftest import SHORT, churn_table
 
@@ -127,4 +132,24 @@ def test_a_folder_that_was_hardly_begun_has_no_earlier_format(tmp_path: Path) ->
     folder.begin("f00", "churn")
     (begun,) = folder.journal.read()
     assert begun.pop("at") == Path.cwd().as_posix()
-    assert begun == {"event": "data", "format": FORMAT, "data": "f00", "name": "churn"}
+    known = {"format": FORMAT, "encoding": ENCODING}
+    assert begun == {"event": "data", **known, "data": "f00", "name": "churn"}
+
+
+def test_dates_without_their_day_of_the_year_are_those_of_an_earlier_version(tmp_path: Path) -> None:
+    """The data of such a folder is not said to have changed, and that of another one is."""
+    days = [date(2020, 1, 1) + timedelta(days=9 * i) for i in range(100)]
+    source = read_table(pl.DataFrame({"day": days, "y": ["a", "b"] * 50}), target="y")
+    (tmp_path / "experiment.toml").write_text('[data]\nsource = "rows.csv"\ntarget = "y"\n')
+    experiment = validate_experiment(load_tree(tmp_path / "experiment.toml"), where="")
+    begun = {"event": "data", "format": FORMAT, "data": "f00", "name": "rows"}
+    for encoding, why in (({}, "without their day of year"), ({"encoding": ENCODING}, "has changed")):
+        folder = Folder(tmp_path)
+        folder.journal.path.write_text(json.dumps(begun | encoding) + "\n")
+        with pytest.raises(FolderError, match=why):
+            check_unchanged(folder, source)
+        with pytest.raises(FolderError, match=why):
+            check_folder(folder, experiment, source.dataset())
+        shorter = read_table(pl.DataFrame({"day": days[:40], "y": ["a", "b"] * 20}), target="y")
+        with pytest.raises(FolderError, match="has changed"):
+            check_unchanged(folder, shorter)

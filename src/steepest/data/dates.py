@@ -16,9 +16,13 @@ import polars as pl
 from steepest.data.labels import as_text
 from steepest.errors import DataError
 
-PARTS = ("year", "month", "day", "weekday", "hour", "minute")
+DAY_OF_YEAR = "day of year"
+PARTS = ("year", "month", "day", DAY_OF_YEAR, "weekday", "hour", "minute")
 CATEGORICAL_PARTS = ("month", "weekday", "hour")
-"""Parts with few values that do not simply grow; year, day and minute are numbers."""
+"""Parts with few values that do not simply grow; year, day, day of year and minute are numbers."""
+
+YEAR = timedelta(days=366)
+"""Dates that span no more have no day of the year: it would grow from the first to the last one."""
 
 _LONG = ("%Y-%m-%d", "%Y/%m/%d", "%Y.%m.%d", "%m/%d/%Y", "%d/%m/%Y", "%d.%m.%Y", "%d-%b-%Y")
 _NAMED = (
@@ -206,14 +210,36 @@ def as_datetime(values: pl.Series, form: str | None, zone: str | None = None) ->
 
 
 def part(moments: pl.Series, name: str) -> pl.Series:
-    """Return one part of date-times as whole numbers; weekday 1 is Monday.
+    """Return one part of date-times as whole numbers; weekday 1 is Monday, day of year 1 is January 1.
 
     Example:
         >>> from datetime import datetime
-        >>> part(pl.Series([datetime(2018, 1, 31)]), "weekday").to_list()
-        [3]
+        >>> moments = pl.Series([datetime(2018, 1, 31), datetime(2020, 12, 31)])
+        >>> part(moments, "weekday").to_list(), part(moments, "day of year").to_list()
+        ([3, 4], [31, 366])
     """
-    return getattr(moments.dt, name)().cast(pl.Int64)
+    return getattr(moments.dt, "ordinal_day" if name == DAY_OF_YEAR else name)().cast(pl.Int64)
+
+
+def parts_of(moments: pl.Series) -> tuple[str, ...]:
+    """Return the parts of date-times that a network can learn from: those that vary.
+
+    The day of the year is one of them where the dates span more than a year, so that it comes again.
+
+    Example:
+        >>> from datetime import datetime
+        >>> parts_of(pl.Series([datetime(2018, 1, 31), datetime(2018, 12, 31)]))
+        ('month', 'weekday')
+        >>> parts_of(pl.Series([datetime(2018, 1, 31), datetime(2020, 1, 31)]))
+        ('year', 'weekday')
+        >>> parts_of(pl.Series([datetime(2018, 1, 31), datetime(2020, 12, 31)]))
+        ('year', 'month', 'day of year', 'weekday')
+    """
+    found = tuple(each for each in PARTS if part(moments, each).drop_nulls().n_unique() > 1)
+    known = moments.drop_nulls()
+    if len(known) and known.max() - known.min() > YEAR:  # pyright: ignore[reportOperatorIssue]
+        return found
+    return tuple(each for each in found if each != DAY_OF_YEAR)
 
 
 @dataclass(frozen=True)

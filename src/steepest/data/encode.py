@@ -20,7 +20,7 @@ from steepest.data.labels import Labels, labels_of
 from steepest.data.numbers import NumberEncoding
 from steepest.data.scores import Standardization
 from steepest.data.target import sorted_labels
-from steepest.data.unforeseen import Unforeseen, added, examples_of
+from steepest.data.unforeseen import Far, Unforeseen, added, examples_of
 
 UNKNOWN = "(unknown)"
 MISSING = "(missing)"
@@ -139,8 +139,7 @@ class TableEncoder:
 
     def as_they_are(self) -> TableEncoder:
         """Return this with numbers that are left in their units."""
-        scales = {name: Standardization(0.0, 1.0, each.missing) for name, each in self.scales.items()}
-        return replace(self, scales=scales)
+        return replace(self, scales={name: each.as_it_is for name, each in self.scales.items()})
 
     @property
     def cardinalities(self) -> dict[str, int]:
@@ -178,10 +177,27 @@ class TableEncoder:
                 new = features[name].filter(pl.Series(codes[:, i] == 0)).drop_nulls()
                 examples[name] = examples_of(new.unique(maintain_order=True))
         scores, lacking = self.scores({name: features[name] for name in self.scales}, n)
+        far = self.outside(features)
         found = Unforeseen(
-            added(unknown, {}), added(missing, lacking), min_count=self.min_count, examples=examples
+            added(unknown, {}),
+            added(missing, lacking),
+            min_count=self.min_count,
+            examples=examples,
+            outside={name: len(each) for name, each in far.items()},
+            farthest={name: self._farthest(name, each) for name, each in far.items()},
         )
         return (torch.from_numpy(codes), torch.from_numpy(scores)), found
+
+    def outside(self, features: pl.DataFrame) -> dict[str, pl.Series]:
+        """Return the values of continuous columns that are far from those of training, by column if there are any."""
+        far = {name: scale.outside(features[name]) for name, scale in self.scales.items()}
+        return {name: values for name, values in far.items() if len(values)}
+
+    def _farthest(self, name: str, values: pl.Series) -> Far:
+        """Return of values far from those of training one that is farthest, with the training range."""
+        low, high = self.scales[name].range or (0.0, 0.0)
+        ends = values.cast(pl.Float64).drop_nulls().sort().to_list()
+        return max((Far(each, low, high) for each in (ends[0], ends[-1])), key=lambda far: far.away)
 
     def doubles(self, features: pl.DataFrame, inputs: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
         """Return what :meth:`encode` gave with numbers of 64 bits; nothing where they are standardised."""

@@ -3,7 +3,7 @@
 The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and ``--features`` go before them:
 
 1. all missing, or one value and nothing missing, or what ``--split group:`` keeps apart: left out.
-2. dates, and texts of which 99 % are dates in one format: parts (month, weekday, hour, …) that vary.
+2. dates, and texts of which 99 % are dates in one format: parts (month, day of year, weekday, hour, …) that vary.
 3. true/false: categorical.
 4. whole numbers (also when stored as floats, as pandas does where values are missing): categorical if there are up to
    24 different ones, three quarters of which are seen ten times or more, and the name is not that of a duration
@@ -203,7 +203,7 @@ def _date(values: pl.Series, form: str | None, notes: list[Note]) -> Column:
     zone = _zone(values, form, notes)
     moments = dates.as_datetime(values, form, zone)
     _about_dates(values, moments, form, notes)
-    parts = tuple(each for each in dates.PARTS if dates.part(moments, each).drop_nulls().n_unique() > 1)
+    parts = dates.parts_of(moments)
     if not parts:
         return Column(values.name, "date", "left out", "one value only", format=form, zone=zone)
     what = "a time of day" if values.dtype == pl.Time else "a date"

@@ -33,6 +33,8 @@ class Standardization:
         shift: what is subtracted first, exactly, from whole numbers that are too large for floats.
         middle: whether the middle value stands for the mean, because around that, few far values would make 32 bits
             merge the others; close to 0 they hold much smaller differences.
+        low, high: the least and the greatest known training value less the shift; None where none is known, and in
+            models of earlier versions.
     """
 
     mean: float
@@ -40,6 +42,8 @@ class Standardization:
     missing: bool = False
     shift: int = 0
     middle: bool = False
+    low: float | None = None
+    high: float | None = None
 
     @classmethod
     def fit(cls, values: pl.Series) -> Standardization:
@@ -50,7 +54,7 @@ class Standardization:
 
         Example:
             >>> Standardization.fit(pl.Series([0.0, 2e-13]))
-            Standardization(mean=1e-13, sd=1e-13, missing=False, shift=0, middle=False)
+            Standardization(mean=1e-13, sd=1e-13, missing=False, shift=0, middle=False, low=0.0, high=2e-13)
         """
         known, missing = values.drop_nulls(), values.null_count() > 0
         if len(known) == 0:
@@ -58,13 +62,49 @@ class Standardization:
         check_size(values, cure=f"leave the column out: --drop {values.name}")
         shift = int(known.min()) if beyond_floats(known) else 0  # pyright: ignore[reportArgumentType]
         numbers = _less(known, shift)
-        first = float(numbers[0])
-        if (numbers == first).all():
-            return cls(first, abs(first + shift) or 1.0, missing, shift)
+        low, high = float(numbers.min()), float(numbers.max())
+        if low == high:
+            return cls(low, abs(low + shift) or 1.0, missing, shift, low=low, high=high)
         mean, sd = float(numbers.mean()), deviation(numbers)
         if crowded(numbers, mean, sd):
-            return cls(middle(numbers), sd, missing, shift, middle=True)
-        return cls(mean, sd, missing, shift)
+            return cls(middle(numbers), sd, missing, shift, middle=True, low=low, high=high)
+        return cls(mean, sd, missing, shift, low=low, high=high)
+
+    @property
+    def as_it_is(self) -> Standardization:
+        """The same column in its own unit."""
+        low, high = (None if each is None else each + self.shift for each in (self.low, self.high))
+        return Standardization(0.0, 1.0, self.missing, low=low, high=high)
+
+    @property
+    def range(self) -> tuple[float, float] | None:
+        """The least and the greatest training value; None where they are not known."""
+        return (
+            None if self.low is None or self.high is None else (self.low + self.shift, self.high + self.shift)
+        )
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What values less the shift lie outside of if they are far from those of training.
+
+        They are beyond the least or greatest one by more than the width of the range, or by more than its size where
+        training had one value.
+
+        Example:
+            >>> Standardization.fit(pl.Series([20.0, 30.0])).bounds, Standardization.fit(pl.Series([5.0])).bounds
+            ((10.0, 40.0), (0.0, 10.0))
+        """
+        if self.low is None or self.high is None:
+            return -math.inf, math.inf
+        width = self.high - self.low or self.sd
+        return self.low - width, self.high + width
+
+    def outside(self, values: pl.Series) -> pl.Series:
+        """Return the values that are far from those of training."""
+        low, high = self.bounds
+        found = _less(values, self.shift)
+        with np.errstate(invalid="ignore"):
+            return values.filter(pl.Series((found < low) | (found > high)))
 
     def crowd(self, values: pl.Series) -> Crowd | None:
         """Return what scores around the mean would merge of the training rows, where the middle stands for it."""
@@ -78,7 +118,12 @@ class Standardization:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
-        return {name: value for name, value in asdict(self).items() if name != "middle" or value}
+        optional = {"middle": False, "low": None, "high": None}
+        return {
+            name: value
+            for name, value in asdict(self).items()
+            if name not in optional or value is not optional[name]
+        }
 
     def encode(self, values: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return standard scores ``[N]`` and where values are missing.
@@ -119,7 +164,8 @@ class Standardization:
                 f"a column cannot have the mean {found.mean} and the standard deviation {found.sd}"
             )
         mean, sd, shift = float(found.mean), float(found.sd), int(found.shift)
-        return cls(mean, sd, bool(found.missing), shift, bool(found.middle))
+        low, high = (None if each is None else float(each) for each in (found.low, found.high))
+        return cls(mean, sd, bool(found.missing), shift, bool(found.middle), low, high)
 
 
 def _less(values: pl.Series, shift: int) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from steepest.wording import counted, one_line
 
@@ -12,6 +13,30 @@ Examples = Mapping[str, tuple[str, ...]]
 
 SHOWN = 3
 """So many different values of a column that training did not have are named."""
+
+
+class Far(NamedTuple):
+    """A number far from those of training, which lie between ``low`` and ``high``.
+
+    Example:
+        >>> max(Far(-50.0, 0.0, 9.5), Far(80.0, 0.0, 9.5), key=lambda each: each.away)
+        Far(value=80.0, low=0.0, high=9.5)
+        >>> print(Far(80.0, 0.0, 9.5))
+        80; training: 0 to 9.5
+    """
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def away(self) -> float:
+        """How far it lies outside the range."""
+        return max(self.low - self.value, self.value - self.high)
+
+    def __str__(self) -> str:
+        low, high = f"{self.low:.6g}", f"{self.high:.6g}"
+        return f"{self.value:.6g}; training: {low if low == high else f'{low} to {high}'}"
 
 
 @dataclass(frozen=True)
@@ -25,6 +50,8 @@ class Unforeseen:
         min_count: how often training must have had a category, or it is unknown.
         examples: some of the different unknown values of each column, one more than are shown if there are as many.
         absent: rows without a column that had missing values in training, in which all its values count as missing.
+        outside: numbers that lie outside those of training by more than the width of their range.
+        farthest: of these one of each column that is farthest.
 
     Example:
         >>> Unforeseen({"plan": 1}, {"age": 2}, {"when": 3}).lines[0]
@@ -37,6 +64,8 @@ class Unforeseen:
     min_count: int = 1
     examples: Examples = field(default_factory=dict[str, tuple[str, ...]])
     absent: Counts = field(default_factory=dict[str, int])
+    outside: Counts = field(default_factory=dict[str, int])
+    farthest: Mapping[str, Far] = field(default_factory=dict[str, Far])
 
     def __add__(self, other: Unforeseen) -> Unforeseen:
         return Unforeseen(
@@ -49,6 +78,12 @@ class Unforeseen:
                 for name in {**self.examples, **other.examples}
             },
             added(self.absent, other.absent),
+            added(self.outside, other.outside),
+            {
+                name: max(found, key=lambda far: far.away)
+                for name in {**self.farthest, **other.farthest}
+                if (found := [each.farthest[name] for each in (self, other) if name in each.farthest])
+            },
         )
 
     @property
@@ -76,7 +111,16 @@ class Unforeseen:
                 f"{counted(n, f'value of {name} was', f'values of {name} were')} {seen}{self._shown(name)}"
                 for name, n in self.unknown.items()
             ),
+            *(
+                f"{counted(n, f'value of {name} lies', f'values of {name} lie')} outside the range of training by more "
+                f"than its width{self._at_most(name, n)}"
+                for name, n in self.outside.items()
+            ),
         )
+
+    def _at_most(self, name: str, count: int) -> str:
+        far = self.farthest.get(name)
+        return "" if far is None else f" ({'farthest ' if count > 1 else ''}{far})"
 
     def _shown(self, name: str) -> str:
         """Return some of the unknown values of a column, in brackets; nothing if none are known."""

@@ -15,6 +15,7 @@ from steepest.compare.result import Comparison
 from steepest.components.identity import Code
 from steepest.data.catalog import is_name
 from steepest.data.dataset import Dataset
+from steepest.data.dates import DAY_OF_YEAR
 from steepest.data.options import TableOptions
 from steepest.data.sources.contract import Source
 from steepest.errors import FolderError
@@ -67,6 +68,7 @@ def check_folder(
         return None
     began = validate_experiment(load_tree(path), where=str(path))
     if _has_other_data(folder, dataset):
+        _check_encoding(folder, dataset)
         raise FolderError(
             f"{folder.path.as_posix()!r} was started with other data: {_changed(began.data, experiment.data)}",
             hint="restore the original data, or use another --out folder.",
@@ -106,8 +108,10 @@ def check_unchanged(folder: Folder, source: Source) -> None:
     """
     kept = [each.removeprefix(WEIGHTS) for each in folder.codes() if each.startswith(WEIGHTS)]
     check_weights(folder, weights_of(kept))
-    if not _has_other_data(folder, source.make(0)[0]):
+    dataset = source.make(0)[0]
+    if not _has_other_data(folder, dataset):
         return
+    _check_encoding(folder, dataset)
     name = folder.path.as_posix()
     raise FolderError(
         f"the data of {name!r} is not what its networks were trained on: the file has changed since",
@@ -140,6 +144,24 @@ def check_weights(folder: Folder, weights: Mapping[str, Code]) -> None:
 def _has_other_data(folder: Folder, dataset: Dataset) -> bool:
     """Return whether a folder was begun with other data."""
     return folder.data not in ("", dataset.fingerprint)
+
+
+def _check_encoding(folder: Folder, dataset: Dataset) -> None:
+    """Complain about a folder whose data an earlier version made other numbers of.
+
+    Raises:
+        FolderError: it used dates without their day of the year.
+    """
+    dated = any(each.endswith(f" {DAY_OF_YEAR}") for each in dataset.shape.continuous)
+    if folder.encoding > 1 or not dated:
+        return
+    name = folder.path.as_posix()
+    raise FolderError(
+        f"{name!r} was started by an earlier version, which used dates without their {DAY_OF_YEAR}: it opens, predicts "
+        "and exports, but its data cannot be made again",
+        hint="start a new folder with another --out: "
+        f"`{command('compare', folder.path / 'experiment.toml', '--out', f'{name}-again')}`.",
+    )
 
 
 def _check_plan(plan: ExecutionPlan, folder: Folder) -> None:

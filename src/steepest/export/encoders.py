@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 
 from steepest.data.columns import Column
-from steepest.data.dates import CATEGORICAL_PARTS, DAYS, TIMES, TIMES_OF_DAY
+from steepest.data.dates import DAYS, PARTS, TIMES, TIMES_OF_DAY
 from steepest.data.harmony import stored_type
 from steepest.data.notation import LIKE_A_NUMBER, PLAIN
 from steepest.data.pipeline import TablePipeline
@@ -180,6 +180,8 @@ def _inputs(pipeline: TablePipeline, columns: list[Column], schema: pl.Schema) -
     continuous: list[dict[str, Any]] = []
     for name, scale in encoder.scales.items():
         about = {"shift": scale.shift, "mean": scale.mean, "sd": scale.sd, "indicator": scale.missing}
+        if scale.low is not None:
+            about |= {"low": scale.low, "high": scale.high, "bounds": list(scale.bounds)}
         continuous.append({**_feature(name, *sources[name]), **about})
         if isinstance(schema[sources[name][0].name], pl.Duration):
             raise _cannot(f"the column {sources[name][0].name!r} holds durations")
@@ -191,7 +193,7 @@ def _features(column: Column) -> list[tuple[str, str | None]]:
 
 
 def _feature(name: str, column: Column, part: str | None) -> dict[str, Any]:
-    assert part is None or part in (*CATEGORICAL_PARTS, "year", "day", "minute")
+    assert part is None or part in PARTS
     return {"name": name, "column": column.name, "part": part, "format": column.format, "zone": column.zone}
 
 

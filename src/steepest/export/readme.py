@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from steepest.export.portable.dates import written
@@ -142,18 +142,22 @@ def _holds(about: Mapping[str, Any]) -> str:
 def _example(name: str, about: Mapping[str, Any], known: Mapping[str, Any]) -> Any:
     """Return a value of a column that training could have had; None where that would take its steps backwards."""
     form = about.get("format")
+    centres = {each["name"]: each["mean"] + each["shift"] for each in known["continuous"]}
     if form is not None or about["kind"] == "date":
         moment = datetime(2024, 1, 31, 22, 5)
+        if name in centres and about["holds"] != "times":  # days since 1970
+            moment = datetime(1970, 1, 1, 22, 5) + timedelta(days=round(centres[name]))
+        elif f"{name} year" in centres:
+            moment = moment.replace(year=round(centres[f"{name} year"]))
         if about["holds"] == "times":
             return f"{moment:%H:%M}"
         return written(moment, form or ("%Y-%m-%d %H:%M" + "%#z" * bool(about["zone"])), about["zone"])
     if about["kind"] == "truth":
         return True
     if about.get("unit") == "%":
-        return about["written"]
+        return f"{round(centres[name])} %" if name in centres else about["written"]
     if about["kind"] in ("whole", "number"):
-        means = [each["mean"] + each["shift"] for each in known["continuous"] if each["name"] == name]
-        return round(means[0]) if means else 1
+        return round(centres[name]) if name in centres else 1
     return next(
         (next(iter(each["codes"]), None) for each in known["categorical"] if each["name"] == name), None
     )

@@ -37,6 +37,11 @@ class _About:
         return self.unforeseen.unreadable
 
     @property
+    def outside(self) -> Mapping[str, int]:
+        """How many numbers of each column lie outside those of training by more than the width of their range."""
+        return self.unforeseen.outside
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """The same as lines."""
         return self.unforeseen.lines

@@ -33,6 +33,9 @@ from steepest.record.schema import BaselineRecord, Record
 FORMAT = 3
 """Of the folders that are written. Those of an earlier format are read and shown, and nothing is added to them."""
 
+ENCODING = 2
+"""Of the data in folders that are begun; 1 where a folder names none: then its dates had no day of the year."""
+
 SOURCE = "source"
 """The folder with the source of the user's code, by its identity."""
 
@@ -126,6 +129,14 @@ class Folder:
         found = (self.journal.first("data") or {}).get("format")
         return found if isinstance(found, int) else 1
 
+    @property
+    def encoding(self) -> int:
+        """Which numbers were made of the data when the folder was begun, as ``ENCODING`` counts."""
+        if self.journal.is_empty:
+            return ENCODING
+        found = (self.journal.first("data") or {}).get("encoding")
+        return found if isinstance(found, int) else 1
+
     def check_format(self) -> None:
         """Complain about a folder that was begun in another format than the one that is written.
 
@@ -152,7 +163,8 @@ class Folder:
         """Write down, once, the folder's format and the data that it belongs to."""
         if self.journal.first("data") is None:
             at = str(Path.cwd())
-            self.journal.append({"event": "data", "format": FORMAT, "data": data, "name": name, "at": at})
+            known = {"format": FORMAT, "encoding": ENCODING}
+            self.journal.append({"event": "data", **known, "data": data, "name": name, "at": at})
 
     @property
     def data(self) -> str:

@@ -36,6 +36,7 @@ BATCH = 1024
 UNSEEN = "not seen in training"
 MISSING = "missing; none was missing in training"
 ABSENT = "missing, because rows lack the column; some values were missing in training"
+OUTSIDE = "outside the range of training, {} to {}, by more than its width"
 UNREADABLE = "not written as a date and counted as missing"
 Found = set[tuple[str, str, int]]
 """Columns, what is wrong with a value, and its row."""
@@ -91,7 +92,7 @@ class Encoding:
         scores = np.zeros((len(prepared), len(continuous) + len(indicators)), np.float32)
         for i, each in enumerate(continuous):
             values = [_number(each, number, row, found) for number, row in enumerate(prepared, 1)]
-            scores[:, i] = [_score(each, number, value) for number, value in enumerate(values, 1)]
+            scores[:, i] = [_score(each, number, value, found) for number, value in enumerate(values, 1)]
             if each["indicator"]:
                 scores[:, len(continuous) + indicators.index(each)] = [value is None for value in values]
         counts = Counter((name, why) for name, why, _ in sorted(found))
@@ -180,11 +181,16 @@ def _count_missing(about: Mapping[str, Any], number: int, found: Found) -> None:
         found.add((about["column"], MISSING, number))
 
 
-def _score(about: Mapping[str, Any], number: int, value: Any) -> float:
+def _score(about: Mapping[str, Any], number: int, value: Any, found: Found) -> float:
     """Return a standard score; a missing value is at the mean."""
     if value is None:
         return 0.0
-    score = (float(value - about["shift"] if about["shift"] else value) - about["mean"]) / about["sd"]
+    moved = float(value - about["shift"] if about["shift"] else value)
+    low, high = about.get("bounds", (-math.inf, math.inf))
+    if not low <= moved <= high:
+        ends = (f"{about[end] + about['shift']:.6g}" for end in ("low", "high"))
+        found.add((about["name"], OUTSIDE.format(*ends), number))
+    score = (moved - about["mean"]) / about["sd"]
     if abs(score) > LARGEST_SCORE:
         raise ValueError(
             f"column {about['column']!r} holds {value!r} in row {number}, too far from those of training"
@@ -203,6 +209,8 @@ def _part(about: Mapping[str, Any], number: int, row: Row, found: Found) -> Any:
         value = wall(moment, about["zone"])
     if about["part"] is None or value is None:
         return value
+    if about["part"] == "day of year":
+        return value.timetuple().tm_yday
     return value.isoweekday() if about["part"] == "weekday" else getattr(value, about["part"])
 
 
