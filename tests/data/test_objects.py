@@ -67,6 +67,18 @@ def test_other_types_in_one_column_are_refused_by_its_name(values) -> None:
         frame_of({"x": [1, 2.5, 3][: len(values)], "kind": values})
 
 
+def test_a_word_among_numbers_is_to_be_corrected_and_not_made_a_category() -> None:
+    for frame in (pd.DataFrame({"Hits": [66, 81, "many", 130]}), {"Hits": [66, None, "many", 130]}):
+        with pytest.raises(DataError, match="column 'Hits' mixes types") as caught:
+            frame_of(frame)
+        assert caught.value.hint.startswith("correct what is no number, such as 'many', or put None there")
+        assert caught.value.hint.index("None") < caught.value.hint.index("astype(str)")
+    for values in (["a", "b", 3], [True, "x", "y"]):
+        with pytest.raises(DataError, match="mixes types") as caught:
+            frame_of(pd.DataFrame({"kind": values}))
+        assert caught.value.hint == "make it one type, for example frame['kind'].astype(str)."
+
+
 def test_complex_numbers_are_refused_by_the_columns_name() -> None:
     with pytest.raises(DataError, match="column 'z' holds complex numbers"):
         frame_of(pd.DataFrame({"x": [1.0], "z": [1j]}))

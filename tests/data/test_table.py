@@ -25,6 +25,7 @@ from steepest.data import read
 from steepest.data.options import TableOptions
 from steepest.data.pipeline import TablePipeline
 from steepest.data.table import Table, read_table
+from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, FolderError, PreparationError
 
 N = 400
@@ -91,6 +92,47 @@ def test_the_largest_class_has_its_share_of_the_rows() -> None:
     share = re.search(r"the largest class: ([\d.]+)%", warned)
     assert share
     assert float(share[1]) >= 50.0
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_column_that_holds_nine_of_ten_rare_cases_is_named(weighted: bool) -> None:
+    """It removes 0.87 of the errors of the constant guess, 0.84 by weight; a column that is often right does not."""
+    draw = np.random.default_rng(0)
+    dead = draw.random(4000) < 0.1
+    injury = np.where(dead, np.where(draw.random(4000) < 0.9, 4, 2), draw.integers(0, 4, 4000))
+    injury = np.where(~dead & (draw.random(4000) < 0.003), 4, injury)
+    belt = np.where(draw.random(4000) < 0.6, dead, draw.integers(0, 2, 4000))
+    rows = {
+        "injury": injury,
+        "belt": belt,
+        "weight": np.where(dead, 1.0, 2.0),
+        "dead": np.where(dead, "yes", "no"),
+    }
+    options: dict[str, Any] = {"weight": "weight"} if weighted else {"drop": "weight"}
+    notes = [each for each in read_table(rows, target="dead", **options).dataset().notes if each.giveaway]
+    assert [each.giveaway for each in notes] == ["injury"]
+    share = re.search(r"the largest class: ([\d.]+)%", notes[0].text)
+    assert share
+    assert float(share[1]) == pytest.approx(94.7 if weighted else 90.0, abs=1.0)
+
+
+def test_rows_without_weight_do_not_count_in_what_gives_the_target_away() -> None:
+    draw = np.random.default_rng(0)
+    answer = draw.integers(0, 2, 600)
+    counts = np.arange(600) % 2 == 0
+    told = np.where(counts, answer, draw.integers(0, 2, 600))
+    rows = {"told": told, "counts": counts.astype(float), "left": answer}
+    for options, named in (({"weight": "counts"}, ["told"]), ({"drop": "counts"}, [])):
+        made = read_table(rows, target="left", **options).dataset()
+        assert [each.giveaway for each in made.notes if each.giveaway] == named
+
+
+def test_an_input_that_explains_most_of_a_number_is_no_giveaway() -> None:
+    """As the weight of a diamond explains 87 % of the variance of its price."""
+    draw = np.random.default_rng(0)
+    carat = draw.random(4000)
+    price = carat + draw.normal(size=4000) * carat.std() * (0.13 / 0.87) ** 0.5
+    assert "alone" not in texts(read_table({"carat": carat, "price": price}, target="price"), "warning")
 
 
 def test_a_number_that_explains_the_target_is_named() -> None:
@@ -208,6 +250,49 @@ def test_unseen_categories_are_named() -> None:
     assert both.lines == (f"140 {said} ('new 0', 'new 1', 'new 2', …)",)
     few = pipeline.transform(churn().with_columns(pl.Series("plan", ["gold", "tin"] * (N // 2))))
     assert few.unforeseen.lines == (f"400 {said} ('gold', 'tin')",)
+
+
+def test_numbers_far_outside_those_of_training_are_counted() -> None:
+    """Beyond the least or the greatest one by more than their range is wide; what is nearer, or missing, is not."""
+    rows = pl.DataFrame({"x": [i / 10 for i in range(101)] * 4, "y": ["a", "b"] * 202})
+    pipeline = read_table(rows, target="y").pipeline
+    near = pipeline.transform(pl.DataFrame({"x": [-9.9, 19.9, 5.0]}))
+    assert near.unforeseen.outside == {}
+    new = pl.DataFrame({"x": [-10.5, 20.5, 5.0, 9000.0, 19.9]})
+    found = pipeline.transform(new).unforeseen
+    assert found.outside == {"x": 3}
+    said = "3 values of x lie outside the range of training by more than its width (farthest 9000; training: 0 to 10)"
+    assert found.lines == (said,)
+    batches = list(pipeline.transform_batches(new, 2))
+    assert sum((each.unforeseen for each in batches), Unforeseen()).lines == (said,)
+    one = pipeline.transform(pl.DataFrame({"x": [-77.5]})).unforeseen.lines
+    assert one == (
+        "1 value of x lies outside the range of training by more than its width (-77.5; training: 0 to 10)",
+    )
+
+
+@pytest.mark.parametrize("shift", [0, 2**60])
+def test_whole_numbers_far_outside_are_counted(shift: int) -> None:
+    rows = pl.DataFrame({"x": [shift + i * i for i in range(100)], "y": ["a", "b"] * 50})
+    pipeline = read_table(rows, target="y", continuous="x", validation=0.1).pipeline
+    new = pl.DataFrame({"x": [shift + 50, shift + 15_000, shift + 2**40]})
+    assert pipeline.transform(new).unforeseen.outside == {"x": 1}
+
+
+def test_models_saved_without_ranges_count_nothing(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"x": [i / 10 for i in range(101)], "y": (["a", "b"] * 51)[:101]})
+    pipeline = read_table(rows, target="y").pipeline
+    stored = pipeline.to_dict()
+    for each in stored["encoder"]["scales"].values():
+        del each["low"], each["high"]
+    (tmp_path / "pipeline.json").write_text(json.dumps(stored))
+    assert (
+        not TablePipeline.load(tmp_path / "pipeline.json")
+        .transform(pl.DataFrame({"x": [1e6]}))
+        .unforeseen.lines
+    )
+    pipeline.save(tmp_path / "new.json")
+    assert TablePipeline.load(tmp_path / "new.json") == pipeline
 
 
 def test_a_column_that_had_gaps_in_training_may_be_absent() -> None:

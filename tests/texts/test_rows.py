@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from steepest.data.dataset import Part
 from steepest.data.sources.opening import open_source
 from steepest.data.texts.blocks import blocks_of
-from steepest.data.texts.described import about_replaced
+from steepest.data.texts.described import about_equal, about_replaced
 from steepest.data.texts.tokenizer import Bytes
 from steepest.data.texts.vocabulary import IGNORE
 from steepest.errors import DataError, OptionError
@@ -237,6 +238,10 @@ def test_documents_that_are_in_two_parts_are_counted():
     found = said_of(open_source(twice, reader="text", block=16))
     wanted = "4 of 4 validation documents and 4 of 4 test documents equal one of an earlier part"
     assert [kind for text, kind in found.items() if text.startswith(wanted)] == ["warning"]
+    [text] = [text for text in found if text.startswith(wanted)]
+    assert re.search(
+        r"; remove repeated documents: document \d and document \d; document \d and document \d\.$", text
+    )
     lines = "\n".join([*(f"line {i} of the king" for i in range(60)), *(["ROMEO:"] * 20)])
     found = said_of(open_source([lines], reader="text", block=16, layout="lines"))
     assert [kind for text, kind in found.items() if "of an earlier part" in text] == ["info"]
@@ -245,6 +250,27 @@ def test_documents_that_are_in_two_parts_are_counted():
         open_source(twice, reader="text", block=16, split="none"),
     ):
         assert not [text for text in said_of(source) if "of an earlier part" in text]
+
+
+def test_repeated_documents_are_named_by_their_files_or_beginnings(tmp_path):
+    """Up to three pairs; a text cut into parts has no names, nor have equal names of two folders."""
+    for folder, letters in (("train", "abcdefgh"), ("held", "wxyzabcd")):
+        (tmp_path / folder).mkdir()
+        for name, each in zip("ABCDEFGH", letters, strict=True):
+            (tmp_path / folder / f"{folder} {name}.txt").write_text(
+                f"{each} king of rome and of the east " * 9
+            )
+    (tmp_path / "other.txt").write_text("another text about the sea " * 9)
+    held = {"validation": str(tmp_path / "held"), "test": str(tmp_path / "other.txt")}
+    said = said_of(open_source(tmp_path / "train", reader="text", block=8, **held))
+    [text] = [each for each in said if "repeated" in each]
+    assert text.count(" and held ") == 3
+    assert text.endswith(", ….")
+    assert "train A.txt and held E.txt" in text
+    cut = "one king of rome\n" * 40
+    pieces = {"train": [cut, "other"], "validation": [cut], "test": ["third"]}
+    [note] = about_equal(pieces, "packed")
+    assert note.text.endswith("remove repeated documents: 'one king of rome one king of rome one ki…'.")
 
 
 def test_one_file_is_not_two_parts(tmp_path):

@@ -49,11 +49,15 @@ def frame_of(source: Any) -> pl.LazyFrame:
     except DataError:
         raise
     except Exception as error:
-        column, types = _mixed(source)
+        column, types, odd = _mixed(source)
         if column is not None:
+            text = f"frame[{column!r}].astype(str)"
             raise DataError(
                 f"column {column!r} mixes types: {types}",
-                hint=f"make it one type, for example frame[{column!r}].astype(str).",
+                hint=f"make it one type, for example {text}."
+                if odd is None
+                else f"correct what is no number, such as {odd!r}, or put None there, which means a missing value; if "
+                f"it is a category, make all of it text: {text}.",
             ) from error
         raise DataError(
             f"cannot read the table: {str(error).splitlines()[0]}",
@@ -132,14 +136,19 @@ def _one_type(values: Any) -> Any:
     return [None if each is None else float(each) for each in listed]
 
 
-def _mixed(source: Any) -> tuple[str | None, str]:
-    """Return the first column with values of several types, and what they are."""
+def _mixed(source: Any) -> tuple[str | None, str, str | None]:
+    """Return the first column with values of several types, what they are, and a text among numbers.
+
+    It is None unless at least half of the values are numbers.
+    """
     columns = dict(source) if isinstance(source, Mapping) else {each: source[each] for each in source.columns}
     for name, values in columns.items():
-        types: dict[str, Any] = {}
-        for value in _one_type(values) if hasattr(values, "__iter__") else [values]:
-            if value is not None and value == value:
-                types.setdefault(type(value).__name__, value)
+        listed = [*_one_type(values)] if hasattr(values, "__iter__") else [values]
+        known = [each for each in listed if each is not None and each == each]
+        types = {type(each).__name__: each for each in reversed(known)}
         if len(types) > 1:
-            return str(name), ", ".join(f"{kind} such as {value!r}" for kind, value in sorted(types.items()))
-    return None, ""
+            told = ", ".join(f"{kind} such as {value!r}" for kind, value in sorted(types.items()))
+            numbers = sum(isinstance(each, Real) and type(each).__name__ != "bool" for each in known)
+            odd = next((each for each in known if isinstance(each, str)), None)
+            return str(name), told, odd if 2 * numbers >= len(known) else None
+    return None, "", None

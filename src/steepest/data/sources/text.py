@@ -29,6 +29,7 @@ from steepest.data.texts.reading import Documents, read_documents
 from steepest.data.texts.splitting import split_documents
 from steepest.data.texts.tokenizer import Tokenizer
 from steepest.data.texts.tokenizers import make_tokenizer, stored_tokenizer
+from steepest.data.texts.vocabulary import BEFORE
 from steepest.data.unforeseen import Unforeseen
 from steepest.data.variants import ALL, Variant, check_varies, fewer_rows
 from steepest.errors import DataError, OptionError
@@ -344,7 +345,7 @@ class TextData(Source):
             fingerprint=digest.hexdigest()[:32],
             held_out=held_out,
             also=also,
-            words=InWords(f"up to {block} tokens before it", "new.txt", pipeline.scoring),
+            words=InWords(f"up to {block} {BEFORE}", "new.txt", pipeline.scoring),
         ), pipeline
 
     def _about_documents(self) -> list[Note]:
@@ -353,7 +354,8 @@ class TextData(Source):
         replaced = sum(each.replaced for each in (self._read, *self._others.values(), *also))
         notes = [*_about_empty(self._read, self._layout), *_replaced(replaced)]
         if self.options.split_rule.held_out:
-            notes += about_equal(self._texts[0], self._layout)
+            read = [self._read, *self._others.values()]
+            notes += about_equal(self._texts[0], self._layout, read)
         return notes
 
     def make(self, test_set: int | None) -> tuple[Dataset, TextPipeline]:

@@ -12,7 +12,10 @@ from steepest.data.parts import KNOWN_ROWS, PARTS
 from steepest.data.texts.reading import Documents
 from steepest.data.texts.tokenizer import Tokenizer
 from steepest.data.texts.vocabulary import IGNORE
-from steepest.wording import counted
+from steepest.wording import counted, one_line
+
+SHOWN, BEGINNING = 3, 40
+"""So many repeated documents are named, and so many characters of those that have no names of their own."""
 
 
 def overview(
@@ -96,19 +99,28 @@ def about_replaced(count: int) -> str:
     return f"{halves}, which {which}, {verb} read as U+FFFD (�)."
 
 
-def about_equal(texts: Mapping[str, Sequence[str]], layout: str) -> list[Note]:
+def about_equal(
+    texts: Mapping[str, Sequence[str]], layout: str, read: Sequence[Documents] = ()
+) -> list[Note]:
     """Return a note of documents that are in an earlier part, too, but for blanks at their ends.
 
     Single lines come again in any text, so that a few of them are no warning.
+
+    Args:
+        texts: of the parts.
+        layout: whether documents are lines.
+        read: the documents as they were read, whose names say where equal ones are.
     """
     what = "line" if layout == "lines" else "document"
     before: set[str] = set()
     found: list[str] = []
+    again: dict[str, None] = {}
     count, most = 0, 0.0
     for part in PARTS:
         own = [each.strip() for each in texts[part]]
         equal = sum(each in before for each in own)
         if equal:
+            again |= dict.fromkeys(each for each in own if each in before)
             found.append(f"{equal:,} of {counted(len(own), f'{part} {what}')}")
             count, most = count + equal, max(most, equal / len(own))
         before.update(own)
@@ -117,4 +129,19 @@ def about_equal(texts: Mapping[str, Sequence[str]], layout: str) -> list[Note]:
     kind = "warning" if layout != "lines" or most >= KNOWN_ROWS else "info"
     verb, them = ("equals", "it") if count == 1 else ("equal", "them")
     text = f"{' and '.join(found)} {verb} one of an earlier part: what is measured on {them} says nothing of others"
-    return [Note(kind, f"{text}." if kind == "info" else f"{text}; remove repeated {what}s.")]
+    if kind == "info":
+        return [Note(kind, f"{text}.")]
+    shown = "; ".join(_pair(each, read) for each in [*again][:SHOWN])
+    more = ", …" if len(again) > SHOWN else ""
+    return [Note(kind, f"{text}; remove repeated {what}s: {shown}{more}.")]
+
+
+def _pair(text: str, read: Sequence[Documents]) -> str:
+    """Return the names of two equal documents, or how they begin where names do not say which they are."""
+    places = [
+        name for each in read for name, one in zip(each.names, each.texts, strict=True) if one.strip() == text
+    ]
+    if len(dict.fromkeys(places)) > 1:
+        return " and ".join([*dict.fromkeys(places)][:2])
+    begun = one_line(text[: 2 * BEGINNING])
+    return repr(begun if len(begun) <= BEGINNING else f"{begun[:BEGINNING]}…")

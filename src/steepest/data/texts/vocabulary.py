@@ -11,6 +11,8 @@ from torch import Tensor
 
 IGNORE = -100
 """The code of a position in a target that is not scored, as torch's losses have it."""
+BEFORE = "tokens before it"
+"""What the next token of a text is predicted from; how many these are stands before it."""
 SPACES = b" \t\n\r\v\f"
 
 
