@@ -107,7 +107,7 @@ def test_numbers_have_no_calibration_and_the_report_says_why(tmp_path: Path) -> 
     assert found["calibrated"] == found["arms"] == []
     page = (out / "report.html").read_text()
     assert "Calibration is not measured: number has no classes" in page
-    assert "--watch all records them" in page
+    assert "--watch</span> all records them" in page
     assert 'id="watching"' not in page  # nothing was watched: a line, and no card
     assert 'href="#watching"' not in page
     failed = CliRunner().invoke(

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from steepest.compare.result import INPUTS, Fact
+from steepest.data.texts.vocabulary import BEFORE
 from steepest.recipe import validate_experiment
 from steepest.report import contrasts, figures, glossary, main_effects, results, theme
 from steepest.report.factors import scheme, short_names, subject
@@ -169,6 +171,9 @@ def test_terms_are_explained_where_they_are_used():
     assert names["several"] - names["one"] == {"factor, level", "interaction", "main effect"}
     assert names["sets"] - names["one"] == {"test set"}
     assert "arm" in names["one"]
+    assert not names["one"] & {"token", "perplexity"}
+    text = crimes().model_copy(update={"data": [Fact(label=INPUTS, value=f"up to 16 {BEFORE}")]})
+    assert {"token", "perplexity"} <= {each.name for each in glossary.terms(text)}
 
 
 def test_a_default_that_arms_share_is_marked_once():

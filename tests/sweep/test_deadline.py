@@ -174,10 +174,10 @@ def for_some_runs(count: int) -> Callable[[object], Callable[[], float]]:
 @pytest.mark.parametrize(
     ("runs", "arms", "seeds", "said"),
     [
-        (1, 1, 1, "arm adam(lr=0.02), seeds 1 and 2 of all arms and the runs at library defaults"),
-        (3, 2, 1, "seeds 1 and 2 of all arms and the runs at library defaults"),
+        (1, 1, 1, "arm adam(lr=0.02), 2 of 3 seeds of all arms (1 and 2) and the runs at library defaults"),
+        (3, 2, 1, "2 of 3 seeds of all arms (1 and 2) and the runs at library defaults"),
         (6, 2, 3, "the runs at library defaults and without a schedule;"),
-        (4, 2, 2, "seed 2 of all arms and the runs at library defaults"),
+        (4, 2, 2, "1 of 3 seeds of all arms (2) and the runs at library defaults"),
     ],
 )
 def test_a_comparison_ends_with_what_is_complete_and_goes_on_with_the_same_length(

@@ -44,6 +44,8 @@ GOOD_RANGE = 0.01
 
 OUT_OF_TIME = "out of time"
 """The flag of a row most of whose runs ended because their seconds of training were used up."""
+EDGE = "best rate at the edge of the grid"
+"""The flag of a row whose grid may end before its best rate."""
 
 
 def shown_metrics(names: Sequence[str]) -> list[Metric]:
@@ -78,7 +80,7 @@ def arm_row(evidence: Evidence, arm: PlannedArm, kind: Kind, times: Timings) -> 
         if sum(told) * 2 > len(told)
     ]
     if curve and _at_edge(curve):
-        flags.append("best rate at the edge of the grid")
+        flags.append(EDGE)
     if not arm.tuned and kind == "arm":
         flags.append(AS_COMPARED if setup.refit else NOT_TUNED)
     if stopped:

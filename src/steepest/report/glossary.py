@@ -7,6 +7,7 @@ from typing import Literal
 
 from steepest.compare.result import INPUTS, Comparison
 from steepest.data.dataset import InWords
+from steepest.data.texts.vocabulary import BEFORE
 from steepest.report.factors import varying
 
 OTHER_LABELS = {
@@ -28,6 +29,7 @@ Where = Literal[
     "curves",
     "images",
     "ratings",
+    "texts",
     "factors",
     "regularizers",
     "callbacks",
@@ -44,9 +46,9 @@ class Term:
     Attributes:
         name: as it is written in reports.
         meaning: its definition, one or two sentences.
-        only: where it is explained: in comparisons on ``tables``, ``curves``, ``images`` or ``ratings``, of several
-            ``factors``, with ``regularizers``, ``callbacks`` or ``procedures``, on several test ``sets``, or where the
-            exact ``optimum`` is known; else in all.
+        only: where it is explained: in comparisons on ``tables``, ``curves``, ``images``, ``ratings`` or ``texts``, of
+            several ``factors``, with ``regularizers``, ``callbacks`` or ``procedures``, on several test ``sets``, or
+            where the exact ``optimum`` is known; else in all.
     """
 
     name: str
@@ -77,10 +79,12 @@ TERMS: tuple[Term, ...] = (
     Term(
         "token",
         "A piece of a text that a language model reads and predicts: a byte, or several that are often together.",
+        only="texts",
     ),
     Term(
         "perplexity",
         "The exponential of the mean loss of a token: as uncertain as a choice among so many equally probable tokens.",
+        only="texts",
     ),
     Term(
         "arm",
@@ -284,6 +288,7 @@ def terms(comparison: Comparison) -> list[Term]:
         "curves": kind == "curves",
         "images": kind == "images",
         "ratings": kind == "ratings",
+        "texts": kind == "texts",
         "callbacks": "callbacks" in recipe,
         "procedures": "procedure" in recipe,
         "optimum": bool(comparison.optima),
@@ -303,6 +308,8 @@ def kind_of(comparison: Comparison) -> Where:
     if any(each.label == "inputs" and "(image [" in each.value for each in comparison.data):
         return "images"
     inputs = next((each.value for each in comparison.data if each.label == INPUTS), InWords().inputs)
+    if inputs.endswith(BEFORE):
+        return "texts"
     return "tables" if inputs == InWords().inputs else ""
 
 

@@ -181,20 +181,23 @@ def _linked(label: str) -> Markup:
     return link.format(found.anchor, found.meaning, label)
 
 
-_NUMBER = re.compile(r"[−+<]?[\d.,]*\d(?:e-?\d+)?%?(?: ± <?[\d.,]*\d(?:e-?\d+)?%?)?")
+_OPTION = r"--[a-z][a-z-]*"
+_NUMBER = re.compile(rf"{_OPTION}|" r"[−+<]?[\d.,]*\d(?:e-?\d+)?%?(?: ± <?[\d.,]*\d(?:e-?\d+)?%?)?")
 
 
 def unbroken(text: str) -> Markup:
-    """Return a text whose numbers, with their powers of ten and intervals, never break across two lines.
+    """Return a text whose numbers, with their powers of ten and intervals, and options never break across two lines.
 
     Example:
+        >>> unbroken("most runs ended at --max-seconds")
+        Markup('most runs ended at <span class="number">--max-seconds</span>')
         >>> unbroken("log loss 4e-9 ± 5e-8 <best> (2 seeds)")
         Markup('log loss <span class="number">4e-9 ± 5e-8</span> &lt;best&gt; (2 seeds)')
     """
     parts: list[Markup] = []
     end = 0
     for found in _NUMBER.finditer(text):
-        if "e" in found[0] or "±" in found[0]:
+        if "e" in found[0] or "±" in found[0] or found[0].startswith("--"):
             span = Markup('<span class="number">{}</span>').format(found[0])
             parts += [escape(text[end : found.start()]), span]
             end = found.end()

@@ -191,7 +191,7 @@ def left_out(whole: Setup, part: Setup) -> list[str]:
     if names := [arm.title for arm in whole.arms if arm.id not in have]:
         lacking.append(f"{'arm' if len(names) == 1 else 'arms'} {listed(names)}")
     if seeds := [str(each) for each in whole.seeds[len(part.seeds) :]]:
-        lacking.append(f"{'seed' if len(seeds) == 1 else 'seeds'} {listed(seeds)} of all arms")
+        lacking.append(f"{len(seeds)} of {counted(len(whole.seeds), 'seed')} of all arms ({listed(seeds)})")
     if whole.has_references and not part.has_references:
         lacking.append("the runs at library defaults and without a schedule")
     return lacking

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from steepest.compare.assemble import OUT_OF_TIME
+from steepest.compare.assemble import EDGE, OUT_OF_TIME
 from steepest.compare.estimates import Difference
 from steepest.compare.limits import Limits
 from steepest.compare.result import Comparison, Row
@@ -77,7 +77,7 @@ def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: 
         found.append(mistuned(bounds.mistuned))
     if bounds.doubted:
         found.append(doubted(bounds.doubted))
-    for flag in (OUT_OF_TIME, "still improving", "overfitting", "best rate at the edge of the grid"):
+    for flag in (OUT_OF_TIME, "still improving", "overfitting", EDGE):
         arms = [row for row in rows if row.kind == "arm"]
         names = [what.name(row.name) for row in arms if flag in row.flags]
         if names:
@@ -89,8 +89,14 @@ def _warnings(notes: Sequence[Note], rows: Sequence[Row], bounds: Limits, what: 
 
 
 _SENTENCES = {
-    OUT_OF_TIME: "most runs ended at --max-seconds, before their planned length and the end of their schedule"
+    OUT_OF_TIME: "most runs ended at --max-seconds, before their planned length and the end of their schedule",
+    "still improving": "still improving at the end of most runs: give more epochs (--epochs N)",
+    "overfitting": "overfitting: the validation metric became worse again after its best, whose weights are the "
+    "result; try fewer epochs (--epochs N) or a regularizer (--regularizer 'dropout(0.2)')",
+    EDGE: "the best rate is at the edge of the grid, and a better one may lie beyond it: name a wider range "
+    "(--tune 'lr=LOW..HIGH')",
 }
+"""What the flags of arms mean, with the advice."""
 
 
 def _about_unsaved(against: Sequence[Difference], comparison: Comparison) -> list[str]:
