@@ -72,7 +72,9 @@ def test_columns_without_far_values_are_scored_as_ever() -> None:
     values = rows()["z"].to_numpy()
     wanted = ((values - values.mean()) / values.std()).astype(np.float32)
     assert (table.final().train.inputs[1][:, 0].numpy() == wanted).all()
-    assert table.pipeline.to_dict()["encoder"]["scales"]["z"].keys() == {"mean", "sd", "missing", "shift"}
+    assert table.pipeline.to_dict()["encoder"]["scales"]["z"].keys() == {
+        "mean", "sd", "missing", "shift", "low", "high",
+    }  # fmt: skip
     assert not about(table.final().notes, "z")
 
 
