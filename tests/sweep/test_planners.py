@@ -201,9 +201,45 @@ def test_random_points_are_spread_over_the_range_of_the_grid() -> None:
 
 
 @WITHOUT
-def test_a_sampler_draws_by_the_results() -> None:
+@pytest.mark.parametrize(
+    "sampler", ["tpe", "random", "qmc", "cma-es", pytest.param("gp", marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("pruner", ["none", "median", "hyperband"])
+def test_a_diverged_trial_is_never_the_best(sampler: str, pruner: str) -> None:
+    """Also where every loss is far above 1, and where runs diverge before any has a loss."""
+    made = setup(f"optuna({sampler}, pruner={pruner})", "sgd", tune=("lr=1e-4..100",), scan_rates=10)
+    history: dict = {}
+    while some := next_runs(made, history):
+        for run in some:
+            found = record(run)
+            centre = len(history) < 2  # the first ones
+            update = {"best": {"log_loss": 50.0 + found.best["log_loss"]}}
+            update |= {"outcome": "diverged", "best": {"log_loss": math.nan}} if centre else {}
+            history[identity(run)] = found.model_copy(update=update)
+    tuning(made, made.arms[0], history)
+    trials = made.memo["optuna", made.arms[0].id].study.trials
+    told = [
+        value for trial in trials for value in [trial.value, *trial.intermediate_values.values()] if value
+    ]
+    assert any(math.isinf(value) for value in told)
+    assert min(told) > 50.0
+
+
+@WITHOUT
+def test_a_version_that_draws_one_axis_at_random_is_refused(monkeypatch) -> None:
+    import optuna
+
+    monkeypatch.setattr(optuna, "__version__", "4.4.0")
+    with pytest.raises(MissingExtraError, match=r"optuna 4\.4\.0 draws a single axis at random"):
+        make_planner("optuna(cma-es)").check(contestants(["adam"]))
+    make_planner("optuna(tpe)").check(contestants(["adam"]))
+
+
+@WITHOUT
+@pytest.mark.parametrize("sampler", ["tpe", "cma-es"])
+def test_a_sampler_draws_by_the_results(sampler: str) -> None:
     def drawn(sign: float) -> list[float]:
-        made, history = setup("optuna(tpe)", "adam", tune=("lr=1e-7..1",), scan_rates=24), {}
+        made, history = setup(f"optuna({sampler})", "adam", tune=("lr=1e-7..1",), scan_rates=24), {}
         while some := next_runs(made, history):
             for run in some:
                 value = sign * abs(math.log10(float(run.rule.hyper.lr)) + 2)

@@ -48,6 +48,8 @@ COMPONENTS = {
 
 PRUNED_LENGTHS = (0.25, 0.5, 1.0)
 """Lengths of the runs of a trial that may be pruned."""
+ONE_AXIS = (4, 5)
+"""The first version of Optuna whose CMA-ES draws a single axis."""
 AGAIN = 20
 """How often a point is drawn again that was drawn before."""
 
@@ -59,7 +61,8 @@ class OptunaSearch(Planner):
     Without a pruner, trials run on a quarter of the steps and the best at full length, as with ``grid``. With one, a
     trial runs on a quarter of the steps, on half of them and at full length, unless the pruner stops it after one of
     the shorter runs; the best at full length is chosen. What is drawn depends on the seed, on the results and on the
-    version of Optuna, and not on the order in which runs end: resuming draws the same points.
+    version of Optuna, and not on the order in which runs end: resuming draws the same points. A run that diverges has
+    an infinite loss, which ``gp`` takes as the largest finite one. ``cma-es`` draws axes of single values at random.
 
     It needs the package: ``pip install '.[optuna]'``.
 
@@ -87,9 +90,14 @@ class OptunaSearch(Planner):
 
     def check(self, methods: Sequence[Contestant]) -> None:
         """Refuse to begin without the library, or to prune where strengths of regularizers are tuned."""
-        library()
+        version = str(library().__version__)
         if self.sampler == "cma-es":
             library("cmaes")
+            if tuple(map(int, version.split(".")[:2])) < ONE_AXIS:
+                raise MissingExtraError(
+                    f"optuna {version} draws a single axis at random where the sampler is cma-es",
+                    hint="pip install --upgrade '.[optuna]', or choose the sampler tpe.",
+                )
         if self.pruner != "none":
             check_no_strengths(self, methods)
 
@@ -231,9 +239,10 @@ class _Search:
         for i, loss in losses.items():
             known = self.results.get((i, length))
             if known is None:
-                told = loss if math.isfinite(loss) else self._worst
-                with _quiet():
-                    self.trials[i].report(told, round(4 * length))
+                with (
+                    _quiet()
+                ):  # a failed run has an infinite loss, which is worse than any, whatever comes later
+                    self.trials[i].report(loss, round(4 * length))
                     stops = length < 1.0 and bool(self.trials[i].should_prune())
                 self.results[i, length] = (loss, stops)
             elif known[0] != loss:
@@ -248,16 +257,9 @@ class _Search:
             )
             del length
             state = library().trial.TrialState.PRUNED if stops else None
-            value = None if stops else loss if math.isfinite(loss) else self._worst
             with _quiet():
-                self.study.tell(self.trials[i], value, state=state)
+                self.study.tell(self.trials[i], None if stops else loss, state=state)
         self.ended = max(self.ended, after)
-
-    @property
-    def _worst(self) -> float:
-        """What stands for a failed run: a worse result than any."""
-        finite = [loss for loss, _ in self.results.values() if math.isfinite(loss)]
-        return max(finite, default=0.0) + (max(finite, default=1.0) - min(finite, default=0.0) or 1.0)
 
     def _draw(self) -> tuple[Any, Point]:
         optuna = library()
