@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import importlib.util
 import math
+import os
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 import steepest as st
-from steepest.errors import MissingExtraError, OptionError, UnknownNameError
+from steepest.errors import FolderError, MissingExtraError, OptionError, UnknownNameError
 from steepest.record.schema import CurvePoint, Record, RunKey
 from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
-from steepest.sweep.tracking import Tracked, Tracker, make_tracker, registry, run_name, tracked
-
-
-def has(name: str) -> bool:
-    return importlib.util.find_spec(name) is not None
+from steepest.sweep.tracking import (
+    Tracked,
+    Tracker,
+    experiment_name,
+    make_tracker,
+    registry,
+    run_name,
+    tracked,
+)
 
 
 def record(seed: int = 0, outcome: Any = "finished") -> Record:
@@ -96,7 +101,7 @@ def test_every_run_of_a_comparison_is_told(churn, tmp_path, monkeypatch, workers
     )  # fmt: skip
     made.run(tmp_path / "run", observer=Observer())
     records = Folder(tmp_path / "run").records()
-    assert {name for name, _ in kept.told} == {"run"}
+    assert {name for name, _ in kept.told} == {experiment_name(tmp_path / "run")}
     assert [each.key for _, each in kept.told] == [each.key for each in records]
 
 
@@ -118,6 +123,9 @@ class Client:
     def __init__(self, tracking_uri: str) -> None:
         self.uri, self.experiments, self.runs = tracking_uri, {}, []
 
+    def search_experiments(self, *, max_results: int) -> list[Any]:
+        return list(self.experiments.values())[:max_results]
+
     def get_experiment_by_name(self, name: str) -> Any:
         return self.experiments.get(name)
 
@@ -138,11 +146,61 @@ class Client:
         self.runs[int(run_id)]["status"] = status
 
 
-def test_mlflow_gets_parameters_and_values_by_step(monkeypatch) -> None:
+def replaced(monkeypatch: pytest.MonkeyPatch, client: type[Client] = Client) -> None:
     entities = SimpleNamespace(Param=lambda key, value: (key, value), Metric=lambda *values: values)
     monkeypatch.setitem(sys.modules, "mlflow", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "mlflow.tracking", SimpleNamespace(MlflowClient=Client))
+    monkeypatch.setitem(sys.modules, "mlflow.tracking", SimpleNamespace(MlflowClient=client))
     monkeypatch.setitem(sys.modules, "mlflow.entities", entities)
+    for name in ("sqlalchemy", "alembic"):
+        monkeypatch.setitem(sys.modules, name, SimpleNamespace())
+
+
+@pytest.mark.parametrize(
+    ("place", "said", "hint"),
+    [
+        ("http://127.0.0.1:9", "no MLflow server answers at 'http://127.0.0.1:9': refused", "start it"),
+        ("logs", "MLflow cannot use 'logs': refused", "mlflow:sqlite:///runs.db"),
+    ],
+)
+def test_a_place_of_mlflow_is_asked_once_before_the_first_run(monkeypatch, place, said, hint) -> None:
+    asked: list[str | None] = []
+
+    class Away(Client):
+        def search_experiments(self, *, max_results: int) -> list[Any]:
+            asked.append(os.environ.get("MLFLOW_HTTP_REQUEST_MAX_RETRIES"))
+            raise ConnectionError("refused")
+
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    replaced(monkeypatch, Away)
+    with pytest.raises(OptionError) as caught:
+        make_tracker(f"mlflow:{place}")
+    assert said in str(caught.value)
+    assert hint in str(caught.value)
+    assert asked == ["2"]
+    assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("place", "whole"),
+    [
+        ("sqlite:///~/runs.db", "sqlite:///{home}/runs.db"),
+        ("~/mlruns", "{home}/mlruns"),
+        ("file:~/mlruns", "file://{home}/mlruns"),
+        ("file:///~/mlruns", "file://{home}/mlruns"),
+        ("http://host/~me", "http://host/~me"),
+    ],
+)
+def test_a_home_folder_is_written_out(monkeypatch, tmp_path, place, whole) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    replaced(monkeypatch)
+    tracker: Any = make_tracker(f"mlflow:{place}")
+    assert tracker._client.uri == whole.format(home=tmp_path.as_posix())
+    with pytest.raises(OptionError, match="there is no home folder '~nobody-of-this-name'"):
+        make_tracker("mlflow:~nobody-of-this-name/mlruns")
+
+
+def test_mlflow_gets_parameters_and_values_by_step(monkeypatch) -> None:
+    replaced(monkeypatch)
     tracker: Any = make_tracker("mlflow:http://localhost:5000")
     tracker.run("churn", record(0))
     tracker.run("churn", record(1, "diverged"))
@@ -160,11 +218,11 @@ def test_mlflow_gets_parameters_and_values_by_step(monkeypatch) -> None:
     assert not [key for key, _ in values if "r2" in key]
 
 
-@pytest.mark.skipif(not has("mlflow"), reason="needs mlflow")
 @pytest.mark.filterwarnings("ignore")
-def test_mlflow_itself_keeps_a_run(tmp_path, monkeypatch) -> None:
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    tracker: Any = make_tracker(f"mlflow:{(tmp_path / 'store').as_uri()}")
+def test_mlflow_itself_keeps_a_run(tmp_path) -> None:
+    pytest.importorskip("mlflow")
+    pytest.importorskip("sqlalchemy")
+    tracker: Any = make_tracker(f"mlflow:sqlite:///{tmp_path.as_posix()}/runs.db")
     tracker.run("churn", record())
     client = tracker._client
     [run] = client.search_runs([client.get_experiment_by_name("churn").experiment_id])
@@ -175,9 +233,32 @@ def test_mlflow_itself_keeps_a_run(tmp_path, monkeypatch) -> None:
     assert run.info.status == "FINISHED"
 
 
-@pytest.mark.skipif(not has("tensorboard"), reason="needs tensorboard")
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_itself_refuses_a_server_that_does_not_answer(monkeypatch) -> None:
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(OptionError, match="no MLflow server answers at"):
+        make_tracker("mlflow:http://127.0.0.1:9")
+
+
+def test_a_place_of_tensorboard_is_checked_before_the_first_run(monkeypatch, tmp_path) -> None:
+    monkeypatch.setitem(sys.modules, "tensorboard", SimpleNamespace())
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file/logs"):
+        with pytest.raises(OptionError, match="/file' is no folder"):
+            make_tracker(f"tensorboard:{place}")
+    with pytest.raises(FolderError, match="too long"):
+        make_tracker(f"tensorboard:{'x' * 300}")
+    assert Path(make_tracker("tensorboard:~/logs").place) == tmp_path / "logs"
+    assert not (tmp_path / "logs").exists()
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_tensorboard_reads_what_is_written(tmp_path) -> None:
+    pytest.importorskip("tensorboard")
+    long = record().model_copy(update={"key": record().key.model_copy(update={"name": "ä" * 400})})
+    make_tracker(f"tensorboard:{tmp_path}").run("long", long)
     make_tracker(f"tensorboard:{tmp_path}").run("churn", record())
     [folder] = (tmp_path / "churn").iterdir()
     from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -192,3 +273,22 @@ def test_tensorboard_reads_what_is_written(tmp_path) -> None:
 
 def test_names_of_runs_differ_by_seed() -> None:
     assert run_name(record(0)) != run_name(record(1))
+
+
+def test_names_of_long_arms_are_short_and_differ() -> None:
+    names = ["ä" * 400, "ä" * 400 + "b"]
+    found = [
+        run_name(record().model_copy(update={"key": record().key.model_copy(update={"name": each})}))
+        for each in names
+    ]
+    assert len(set(found)) == 2
+    assert all(len(each.encode()) < 200 for each in found)
+    assert all(each.endswith("seed 0 0f31aa90") for each in found)
+
+
+def test_comparisons_in_folders_of_one_name_have_names_of_their_own(tmp_path) -> None:
+    first, second = tmp_path / "a/run", tmp_path / "b/run"
+    assert experiment_name(first).startswith("run-")
+    assert experiment_name(first) != experiment_name(second)
+    assert experiment_name(first) == experiment_name(tmp_path / "b/../a/run")
+    assert len(experiment_name(tmp_path / ("x" * 250)).encode()) < 200

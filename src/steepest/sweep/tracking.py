@@ -7,6 +7,7 @@ make them, and changes no number of any. Runs that a resumed comparison already 
 from __future__ import annotations
 
 import importlib
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,14 +15,21 @@ from typing import Any
 
 from steepest.components.registry import Registry
 from steepest.errors import MissingExtraError, OptionError
+from steepest.recipe import stable_hash
 from steepest.record.schema import CurvePoint, Record, RunKey
 from steepest.sweep.observer import Observer, Tried
 
 registry = Registry("tracker", "steepest.sweep.trackers")
 
+LONGEST = 120
+"""Bytes of a name in other programs, of which some make files and folders."""
+_HOME = re.compile(r"((?:[a-z+]+:/{0,3})?)(~.*)")
+
 
 class Tracker(ABC):
     """Something that is told of every run.
+
+    It is made before the first run, and refuses a place then that it cannot use.
 
     Args:
         place: where to: a folder or an address, what stands behind the colon of ``mlflow:http://host:5000``.
@@ -35,7 +43,7 @@ class Tracker(ABC):
         """Write down a run that has ended.
 
         Args:
-            experiment: the name of the comparison's folder.
+            experiment: what the comparison is called, see :func:`experiment_name`.
             record: of the run.
         """
 
@@ -45,7 +53,7 @@ def make_tracker(text: str) -> Tracker:
 
     Raises:
         UnknownNameError: there is none with this name.
-        OptionError: it is not said where to.
+        OptionError, FolderError: it is not said where to, or the place cannot be used.
         MissingExtraError: its library is not installed.
     """
     name, _, place = text.partition(":")
@@ -54,7 +62,45 @@ def make_tracker(text: str) -> Tracker:
         raise OptionError(
             f"--track {text!r} does not say where to", hint="write it as tensorboard:DIR or mlflow:URI."
         )
-    return made(place.strip())
+    return made(_with_home(place.strip()))
+
+
+def _with_home(place: str) -> str:
+    """Return a folder, or the address of a file, with the home folder in place of ``~``."""
+    found = _HOME.fullmatch(place)
+    if found is None:
+        return place
+    scheme, path = found.groups()
+    try:
+        whole = Path(path).expanduser().as_posix()
+    except RuntimeError:
+        raise OptionError(
+            f"there is no home folder {path.partition('/')[0]!r}", hint="write the whole path."
+        ) from None
+    return f"{'file://' if scheme.startswith('file:') else scheme}{whole}"
+
+
+def shortened(name: str, most: int = LONGEST) -> str:
+    """Return a name of at most so many bytes; the end of a longer one is a hash of the whole.
+
+    Example:
+        >>> shortened("adam"), len(shortened("adam" * 100))
+        ('adam', 120)
+    """
+    if len(name.encode()) <= most:
+        return name
+    return f"{name.encode()[: most - 9].decode(errors='ignore')}-{stable_hash(name)[:8]}"
+
+
+def experiment_name(folder: Path) -> str:
+    """Return how a comparison is called: its folder's name and a hash of where it is, as others may have that name.
+
+    Example:
+        >>> experiment_name(Path("/runs/churn"))
+        'churn-22e598'
+    """
+    whole = folder.resolve()
+    return f"{shortened(whole.name)}-{stable_hash(whole.as_posix())[:6]}"
 
 
 def imported(module: str, package: str, extra: str) -> Any:
@@ -84,7 +130,8 @@ def run_name(record: Record) -> str:
         >>> run_name(Record(key=key, lr=0.001, steps=9, outcome="finished"))
         'adam final lr 0.001 seed 3 0f31aa90'
     """
-    return f"{record.key.name} {record.key.phase} lr {record.lr:g} seed {record.key.seed} {record.key.recipe[:8]}"
+    key = record.key
+    return f"{shortened(key.name)} {key.phase} lr {record.lr:g} seed {key.seed} {key.recipe[:8]}"
 
 
 class Tracked(Observer):
@@ -93,7 +140,7 @@ class Tracked(Observer):
     Args:
         observer: who is told of everything.
         trackers: by the text that names them.
-        experiment: the name of the comparison's folder.
+        experiment: what the comparison is called, see :func:`experiment_name`.
     """
 
     def __init__(self, observer: Observer, trackers: Mapping[str, Tracker], experiment: str) -> None:
@@ -144,8 +191,8 @@ def tracked(observer: Observer, texts: Sequence[str], folder: Path) -> Observer:
         folder: of the comparison.
 
     Raises:
-        OptionError, UnknownNameError, MissingExtraError: as :func:`make_tracker`.
+        OptionError, FolderError, UnknownNameError, MissingExtraError: as :func:`make_tracker`.
     """
     if not texts:
         return observer
-    return Tracked(observer, {text: make_tracker(text) for text in texts}, folder.resolve().name)
+    return Tracked(observer, {text: make_tracker(text) for text in texts}, experiment_name(folder))

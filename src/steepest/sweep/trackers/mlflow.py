@@ -1,38 +1,78 @@
-"""MLflow: one MLflow run for each run, in an experiment with the name of the comparison's folder."""
+"""MLflow: one MLflow run for each run, in an experiment for each comparison."""
 
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 import time
+from collections.abc import Generator
 from typing import Any
 
+from steepest.components.quiet import quiet
+from steepest.errors import OptionError
 from steepest.record.schema import Record
-from steepest.sweep.tracking import Tracker, imported, run_name
+from steepest.sweep.tracking import Tracker, imported, run_name, shortened
 
 COMPONENTS = {
-    "mlflow": {"object": "MLflow", "what": "an MLflow server or folder, as mlflow:URI; extra mlflow"}
+    "mlflow": {"object": "MLflow", "what": "an MLflow server or database, as mlflow:URI; extra mlflow"}
 }
 
 AT_ONCE = 500
 """Values that are sent in one request."""
+LONGEST_VALUE = 500
+"""Bytes of a parameter's value, which MLflow bounds."""
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+BRIEF = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+"""How long a server is waited for, where the environment does not say it; by MLflow's defaults it is minutes."""
+SAID = 200
+"""Letters of MLflow's own messages that are repeated."""
 
 
 class MLflow(Tracker):
-    """Sends curves and test results to an MLflow server, or a folder or database that MLflow keeps: ``mlflow:URI``.
+    """Sends curves and test results to an MLflow server, or to a database that MLflow keeps: ``mlflow:URI``.
+
+    A server is ``mlflow:http://localhost:5000``, a database in one file ``mlflow:sqlite:///runs.db``. Folders are for
+    versions of MLflow before 3.17 alone. The place is asked once, before the first run.
 
     A run has the parameters arm, learning rate, seed, phase and steps, the metrics ``train_loss``,
     ``validation_METRIC`` and ``test_METRIC`` by step, and the recipe as a tag. It needs the package:
     ``pip install '.[mlflow]'``.
+
+    Raises:
+        OptionError: the server does not answer, or MLflow cannot use the place.
     """
 
     def __init__(self, place: str) -> None:
         super().__init__(place)
-        self._client: Any = imported("mlflow.tracking", "mlflow", "mlflow").MlflowClient(tracking_uri=place)
+        module = imported("mlflow.tracking", "mlflow", "mlflow")
         self._entities: Any = imported("mlflow.entities", "mlflow", "mlflow")
+        for each in ("sqlalchemy", "alembic") if place.startswith(DATABASES) else ():
+            imported(each, each, "mlflow")
         self._ids: dict[str, str] = {}
+        try:
+            with _brief():
+                self._client: Any = module.MlflowClient(tracking_uri=place)
+                self._client.search_experiments(max_results=1)
+        except Exception as error:  # whatever the client raises, of its own, of requests or of a database
+            said = " ".join(str(error).split())
+            said = f"{said[:SAID]}…" if len(said) > SAID else said
+            if place.startswith("http"):
+                raise OptionError(
+                    f"no MLflow server answers at {place!r}: {said}",
+                    hint="start it, correct the address, or take a file: --track mlflow:sqlite:///runs.db",
+                ) from None
+            raise OptionError(
+                f"MLflow cannot use {place!r}: {said}",
+                hint="name a file, mlflow:sqlite:///runs.db, or a server, mlflow:http://localhost:5000.",
+            ) from None
 
     def run(self, experiment: str, record: Record) -> None:
         """Send a run."""
+        with _brief():
+            self._send(experiment, record)
+
+    def _send(self, experiment: str, record: Record) -> None:
         if experiment not in self._ids:
             known = self._client.get_experiment_by_name(experiment)
             self._ids[experiment] = (
@@ -59,7 +99,9 @@ class MLflow(Tracker):
             "arm": record.key.name, "learning_rate": record.lr, "seed": record.key.seed, "phase": record.key.phase,
             "steps": record.steps,
         }  # fmt: skip
-        parameters = [self._entities.Param(key, str(value)) for key, value in about.items()]
+        parameters = [
+            self._entities.Param(key, shortened(str(value), LONGEST_VALUE)) for key, value in about.items()
+        ]
         self._client.log_batch(made.info.run_id, params=parameters)
         for first in range(0, len(values), AT_ONCE):
             self._client.log_batch(made.info.run_id, metrics=values[first : first + AT_ONCE])
@@ -67,3 +109,16 @@ class MLflow(Tracker):
 
     def _value(self, key: str, value: float, now: int, step: int) -> Any:
         return self._entities.Metric(key, value, now, step)
+
+
+@contextlib.contextmanager
+def _brief() -> Generator[None]:
+    """Wait for a server no longer than ``BRIEF`` says, and hold back what MLflow logs."""
+    added = [name for name in BRIEF if name not in os.environ]
+    os.environ.update({name: BRIEF[name] for name in added})
+    try:
+        with quiet("mlflow", "alembic"):
+            yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)

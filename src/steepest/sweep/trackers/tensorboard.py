@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from pathlib import Path
 
+from steepest.errors import OptionError
+from steepest.files import reachable
 from steepest.record.schema import Record
 from steepest.sweep.tracking import Tracker, imported, run_name
 
@@ -19,11 +22,23 @@ class TensorBoard(Tracker):
 
     ``train/loss`` and ``validation/METRIC`` are by step, ``test/METRIC`` stands at the step of the reported weights.
     It needs the package: ``pip install '.[tensorboard]'``.
+
+    Raises:
+        OptionError: the folder cannot be made or written.
+        FolderError: the system cannot look it up.
     """
 
     def __init__(self, place: str) -> None:
         super().__init__(place)
         imported("tensorboard", "tensorboard", "tensorboard")
+        folder = reachable(place).absolute()
+        there = next(each for each in (folder, *folder.parents) if each.exists())
+        if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+            raise OptionError(
+                f"--track tensorboard:{place}: {there.as_posix()!r} "
+                f"{'may not be written' if there.is_dir() else 'is no folder'}",
+                hint="name a folder that can be written, such as tensorboard:logs.",
+            )
 
     def run(self, experiment: str, record: Record) -> None:
         """Write the event file of a run."""
