@@ -6,14 +6,17 @@ import re
 
 import pytest
 
+from steepest.compare.limits import NO_LIMITS
 from steepest.compare.result import INPUTS, Fact
 from steepest.data.texts.vocabulary import BEFORE
 from steepest.recipe import validate_experiment
 from steepest.report import contrasts, figures, glossary, main_effects, results, theme
 from steepest.report.factors import scheme, short_names, subject
-from steepest.report.html import render_html
+from steepest.report.html import render_html, unbroken
 from steepest.report.legend import legend
 from steepest.report.side_by_side import Side, why_not
+from steepest.report.worded import _warnings
+from steepest.report.words import Subject
 from tests.report.example import arms, crimes, folds
 
 
@@ -228,3 +231,14 @@ def test_a_level_has_the_same_colour_in_the_interaction_as_in_the_other_figures(
     assert shown is not None
     assert shown.plot is not None
     assert tuple(each.name for each in shown.plot.lines) == look.colours
+
+
+@pytest.mark.parametrize(
+    "flag", ["out of time", "still improving", "overfitting", "best rate at the edge of the grid"]
+)
+def test_a_flag_of_arms_becomes_a_warning_with_an_option_that_helps(flag):
+    rows = [row.model_copy(update={"flags": [flag]}) for row in crimes().rows if row.kind == "arm"]
+    [warning] = _warnings([], rows[:2], NO_LIMITS, Subject(("optimizer",)))
+    assert re.search(r": .*--[a-z-]+.*\.$", warning)
+    whole = re.findall(r'<span class="number">(--[a-z-]+)</span>', unbroken(warning))
+    assert whole == re.findall(r"--[a-z-]+", warning)
