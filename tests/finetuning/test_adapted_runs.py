@@ -16,6 +16,7 @@ from steepest.landscape.stored import open_run
 from steepest.models import build_model
 from steepest.record.inventory import removable
 from steepest.record.store import Folder
+from tests.finetuning.test_adapters import by_its_page
 
 pytest.importorskip("peft", reason="pip install '.[language]'")
 
@@ -120,7 +121,9 @@ def test_a_run_that_is_made_again_has_the_same_bits(run: Path, churn_csv: Path, 
         assert torch.equal(one.net.state_dict()[name], each), name
 
 
-def test_exports_merge_an_adapter_or_write_it(run: Path, churn_csv: Path, tmp_path: Path, capfd) -> None:
+def test_exports_merge_an_adapter_or_write_it(
+    run: Path, churn_csv: Path, tmp_path: Path, capfd, monkeypatch
+) -> None:
     assert (
         main(["export", str(run), "--arm", LORA, "--adapter", "--format", "torch", "--out", str(tmp_path)])
         == 0
@@ -128,6 +131,11 @@ def test_exports_merge_an_adapter_or_write_it(run: Path, churn_csv: Path, tmp_pa
     assert sorted(each.name for each in (tmp_path / "adapter").iterdir()) == [
         "README.md", "adapter_config.json", "adapter_model.safetensors",
     ]  # fmt: skip
+    page = (tmp_path / "adapter/README.md").read_text("utf-8")
+    assert "It comes from the network of the arm" in page
+    opened = by_its_page(tmp_path / "adapter", monkeypatch)["model"].eval()
+    rows = open_run(run, arm=LORA).dataset.test.inputs
+    torch.testing.assert_close(opened(*rows), st.load(run, arm=LORA).net(*rows), rtol=0, atol=1e-6)
     config = json.loads((tmp_path / "adapter/adapter_config.json").read_text())
     assert (config["r"], config["lora_alpha"], config["use_dora"]) == (2, 4, False)
     assert config["base_model_name_or_path"] == "mlp(hidden=(8, 8))"
@@ -212,7 +220,7 @@ def test_a_spectrum_of_lora_is_of_its_adapters_and_of_dora_is_refused(
 
 
 def test_a_frozen_base_is_stored_once(churn_csv: Path, tmp_path: Path, monkeypatch, capfd) -> None:
-    monkeypatch.setattr("steepest.record.frozen.LEAST", 1)
+    monkeypatch.setattr("steepest.finetuning.frozen.LEAST", 1)
     out = tmp_path / "run"
     ways = ["--finetune", "lora(2)", "--finetune", "dora(2)", "--finetune", "last(1)"]
     assert main(command(churn_csv, out, *ways, "--seeds", "1")) == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 from typing import Any, cast
@@ -229,6 +230,52 @@ def test_an_adapter_that_would_do_nothing_is_refused() -> None:
     check_called(again, lambda: again(VALUES), "lora(2, targets='first')")
 
 
+class Experts(nn.Module):
+    """Experts of a mixture, whose matrices are one tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Parameter(torch.ones(3, 4, 4))
+
+
+class Mixture(nn.Module):
+    """A linear layer between experts and a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.experts, self.head = nn.Linear(4, 4), Experts(), nn.Linear(4, 1)
+
+
+SAID = [
+    ("lora(2)", Mixture, "held; no adapter for experts, 54 % of the parameters: no linear layers"),
+    ("lora(2, targets='hidden')", Mixture, "held"),
+    ("lora(8)", lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1)), "rank 8 is above the smaller side of 0"),
+    ("lora(4)", lambda: nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 1)), "held"),
+    ("qlora(2)", Mixture, "neither 4 bits nor an adapter for experts"),
+    ("qlora(2)", lambda: nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 4), nn.Linear(4, 1)),
+     "in 32 bits; 0 have an odd number of inputs"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "model", "said"), SAID)
+def test_what_of_a_model_gets_no_adapter_and_a_rank_above_a_layer_are_said(text, model, said) -> None:  # type: ignore[no-untyped-def]
+    found = read_finetuning(text).said_of(finetuned(model(), text))
+    assert said in found
+    assert found.endswith("held") is (said == "held")
+
+
+def test_layers_of_gpt_2_are_adapted_and_have_a_reason_to_keep_32_bits() -> None:
+    transformers = pytest.importorskip("transformers")
+    sizes = {"n_embd": 8, "n_layer": 1, "n_head": 2, "vocab_size": 11, "n_positions": 8}
+
+    def model() -> nn.Module:
+        return transformers.GPT2LMHeadModel(transformers.GPT2Config(**sizes))
+
+    assert len([*adapted_layers(finetuned(model(), "lora(2)"))]) == 4
+    with pytest.raises(OptionError, match="can be put in 4 bits: c_attn, c_proj, c_fc are Conv1D"):
+        finetuned(model(), "qlora(2)")
+
+
 def test_an_adapted_model_is_not_adapted_again() -> None:
     net = finetuned(transformer(), "lora(2)")
     with pytest.raises(OptionError, match="has adapters already"):
@@ -263,19 +310,27 @@ def test_a_way_is_written_whole_and_says_its_scale(given: str, text: str, scale:
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("kind", ["own", "hf"])
-def test_an_exported_adapter_gives_peft_the_same_logits(way: str, kind: str, tmp_path: Path) -> None:
-    """Of Hugging Face's Llama, also where our own transformer started from its folder."""
+def test_an_exported_adapter_gives_peft_the_same_logits(
+    way: str, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of Hugging Face's Llama, also where our own transformer started from its folder; by its page's own lines."""
     transformers = pytest.importorskip("transformers")
     hugging_face(tmp_path / "llama")
     folder = (tmp_path / "llama").as_posix()
     model = f"hf:{folder}" if kind == "hf" else f"transformer(start='{folder}')"
     net = moved(build_model(model, TEXT, finetune=way))
-    files = as_adapter(trained(net, model, way), tmp_path)
-    out = tmp_path / "adapter"
-    out.mkdir()
+    out = tmp_path / "export/adapter"
+    files = as_adapter(trained(net, model, way), tmp_path, None, out)
+    out.mkdir(parents=True)
     for name, content in files.items():
         (out / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     assert "AutoModelForCausalLM" in (out / "README.md").read_text("utf-8")
+    assert tmp_path.as_posix() not in (out / "README.md").read_text("utf-8")
+    assert '"base_model_name_or_path": "../../llama"' in (out / "adapter_config.json").read_text("utf-8")
+    if not way.startswith("q"):
+        opened = by_its_page(out, monkeypatch)["model"].eval()
+        wanted = net(tokens())
+        assert (opened(input_ids=tokens()).logits - wanted).abs().max() <= 1e-5 * wanted.abs().max()
     assert '"q_proj"' in (out / "adapter_config.json").read_text("utf-8")
     with quiet("peft"):
         base = transformers.AutoModelForCausalLM.from_pretrained(folder, attn_implementation="eager")
@@ -294,7 +349,7 @@ def test_an_exported_adapter_gives_peft_the_same_logits(way: str, kind: str, tmp
 def test_an_adapter_of_another_model_is_opened_on_the_network_without_it(way: str, tmp_path: Path) -> None:
     net = moved(build_model("mlp(hidden=(6, 4))", TABLE, finetune=way))
     model = trained(net, "mlp(hidden=(6, 4))", way)
-    for name, content in as_adapter(model, tmp_path).items():
+    for name, content in as_adapter(model, tmp_path, None, tmp_path).items():
         (tmp_path / name).write_bytes(content if isinstance(content, bytes) else content.encode())
     assert ".base" in (tmp_path / "README.md").read_text("utf-8")
     opened = peft.PeftModel.from_pretrained(model.base, str(tmp_path)).eval()
@@ -303,10 +358,20 @@ def test_an_adapter_of_another_model_is_opened_on_the_network_without_it(way: st
 
 def test_a_network_without_an_adapter_has_none_to_export(tmp_path: Path) -> None:
     model = trained(build_model("mlp(hidden=(5, 4))", TABLE), "mlp(hidden=(5, 4))", "full")
-    for use in (lambda: as_adapter(model, tmp_path), lambda: model.base):
+    for use in (lambda: as_adapter(model, tmp_path, None, tmp_path), lambda: model.base):
         with pytest.raises(ModelError, match="has no adapter: its own weights were trained"):
             use()
     assert model.plain is model.net
+
+
+def by_its_page(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Run the Python of an adapter's README in its folder; return what it defines."""
+    [code] = re.findall(r"```python\n(.*?)```", (folder / "README.md").read_text("utf-8"), re.DOTALL)
+    found: dict[str, Any] = {}
+    with monkeypatch.context() as here, quiet("peft"):
+        here.chdir(folder)
+        exec(code, found)
+    return found
 
 
 def trained(net: nn.Module, model: str, way: str) -> TrainedModel:

@@ -143,7 +143,7 @@ def infinite() -> nn.Module:
 REFUSED = [
     ("qlora(targets='q_proj')", lambda: build_model(MODEL, TEXT), OptionError, "no module's name ends in 'q_proj'"),
     ("qlora(compute=float16)", lambda: build_model(MODEL, TEXT), OptionError, "compute is 'float16'"),
-    ("qlora", lambda: nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 1)), OptionError, "can be put in 4 bits: 0"),
+    ("qlora", lambda: nn.Sequential(nn.Linear(5, 3), nn.Linear(3, 1)), OptionError, "4 bits: 0 have an odd number"),
     ("qlora", infinite, ModelError, "the weights of '0' are not finite"),
 ]  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shlex
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import polars as pl
 import pytest
 
 from steepest.cli import main, output
+from steepest.data.texts.bpe import learned
+from steepest.models import build_model
 from steepest.studies import registry
+from tests.texts.test_transformer import saved_llama, shape
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     users, items = (draw.integers(20, size=400) for _ in range(2))
     ratings = {"userId": users, "movieId": items, "rating": draw.integers(1, 6, size=400)}
     pl.DataFrame(ratings).write_csv(made / "ratings.csv")
-    (made / "my-texts.txt").write_text("the king and a queen of rome and no more war\n" * 300)
+    text = "the king and a queen of rome and no more war\n" * 300
+    (made / "my-texts.txt").write_text(text)
+    if importlib.util.find_spec("tokenizers"):
+        net = build_model("transformer(width=8, layers=1, heads=2)", shape(270))
+        saved_llama(made / "my-model", net, architectures=["LlamaForCausalLM"])
+        (made / "my-model/tokenizer.json").write_text(learned([text], 270).stored)
     return made
 
 

@@ -80,6 +80,18 @@ def lacking(name: str) -> Callable[[Path], None]:
     return lambda folder: (folder / name).unlink()
 
 
+def adapter(folder: Path) -> None:
+    (folder / "adapter_config.json").write_text(
+        '{"base_model_name_or_path": "some/base", "peft_type": "LORA"}'
+    )
+
+
+def adapter_alone(folder: Path) -> None:
+    adapter(folder)
+    (folder / "config.json").unlink()
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+
+
 HF, START, FILE = "hf:{}", "transformer(start='{}')", "hf:{}/model.safetensors"
 BROKEN = {
     "without config": (lacking("config.json"), HF, "has no config.json"),
@@ -106,6 +118,10 @@ BROKEN = {
     "fewer positions than a row": (changed(max_position_embeddings=8), HF, "longer than the 8 positions"),
     "an encoder and decoder": (changed(model_type="t5"), HF, "of the type 't5', which is no causal"),
     "another kind": (changed(model_type="bert"), START, "of the type 'bert', which is no plain Llama"),
+    "an adapter beside it": (adapter, HF, "has an adapter beside it, adapter_config.json"),
+    "start with an adapter beside it": (adapter, START, "has an adapter beside it, adapter_config.json"),
+    "an adapter alone": (adapter_alone, HF, "has an adapter of PEFT (adapter_config.json) of 'some/base', which is no"),
+    "start with an adapter alone": (adapter_alone, START, "of 'some/base', which is no model by itself"),
     "an unknown kind": (changed(model_type="nosuch"), HF, "cannot be loaded"),
 }  # fmt: skip
 

@@ -136,6 +136,12 @@ def test_a_comparison_of_texts_is_judged_by_its_tokens(done):
     found = load_comparison(Folder(done))
     assert (found.task, found.target, found.metric) == ("language", "next token", "token_loss")
     assert {"uniform", "unigram", "bigram"} == {row.name for row in found.rows if row.kind == "baseline"}
+    for row in found.rows:
+        loss, power = (row.metrics[name] for name in ("token_loss", "perplexity"))
+        assert (power.ends is None) is (loss.ends is None)
+        assert [math.log(each) for each in (power.mean, *(power.ends or ()))] == pytest.approx(
+            [loss.mean, *(loss.ends or ())], abs=1e-9
+        )
     uniform = next(row for row in found.rows if row.name == "uniform")
     assert uniform.metrics["token_loss"].mean == pytest.approx(5.549, abs=1e-3)
     assert uniform.metrics["perplexity"].mean == pytest.approx(257, rel=1e-5)
@@ -206,12 +212,13 @@ def test_another_text_is_measured_before_and_after_and_samples_are_kept(done):
     assert record.also_after["perplexity"] == pytest.approx(math.exp(record.also_after["token_loss"]))
     page = (done / "report.html").read_text(encoding="utf-8")
     assert found.prompt in page
-    assert "what a network has forgotten" in page
+    assert "so they had nothing to forget" in page
+    assert "has forgotten of the other text" not in page
 
 
 def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, capsys):
     other = tmp_path / "other.txt"
-    other.write_text("the queen of rome\nand no more war\n" * 20)
+    other.write_text("the queen of rome\nand no more war\n" * 60)
     assert main(["predict", str(done / "model"), str(other), "--out", str(tmp_path / "found.csv")]) == 0
     said = capsys.readouterr()
     assert re.search(r"loss per token\s+[0-9.]+", said.out)
@@ -219,7 +226,11 @@ def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, ca
     assert pl.read_csv(tmp_path / "found.csv").columns == ["loss_per_token"]
     model = st.load(done / "model")
     known = model.predict(other).scores
-    assert known["perplexity"].value == pytest.approx(2.718281828459045 ** known["token_loss"].value)
+    loss, by_word = known["token_loss"], known["word_perplexity"]
+    for end in ("low", "value", "high"):
+        assert getattr(known["perplexity"], end) == pytest.approx(math.exp(getattr(loss, end)))
+    assert by_word.low * by_word.high == pytest.approx(by_word.value**2)
+    assert by_word.low < by_word.value < by_word.high
     one, again = (st.generate(model, "the ", tokens=20, seed=1) for _ in range(2))
     assert one == again
     assert (one.tokens == 20) is not one.ended
@@ -427,8 +438,14 @@ def test_ways_of_fine_tuning_are_arms_whose_parts_are_said(tmp_path, capfd):
     assert main([*some, "--finetune", "full", "--finetune", "last(1)"]) == 0
     said = capfd.readouterr()
     assert "fine-tuning full: 3,760 parameters" in said.err
+    words = " ".join(said.err.split())
+    assert words.count("the rest stays as it was drawn at random: nothing is fine-tuned") == 1
+    assert words.index("drawn at random") < words.index("fine-tuned last(1): seeds")
     assert "fine-tuning last(1): 3,760 parameters, 856 of them trained (23 %)" in said.err
     stored = json.loads((tmp_path / "x/results.json").read_text())
+    assert "nothing is fine-tuned. Begin with a trained network" in (tmp_path / "x/report.html").read_text(
+        "utf-8"
+    )
     facts = {each["label"]: each["value"] for each in stored["recipe"]}
     assert facts["fine-tuned"] == "full; last(1)"
     assert "fine-tuned last(1), 3,760 parameters, 856 of them trained (23 %)" in facts["model"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,19 @@ import pytest
 import torch
 
 import steepest as st
+from steepest.data.dataset import TargetScale
+from steepest.data.sources.text import TextData
 from steepest.data.texts.bpe import learned
 from steepest.data.texts.tokenizer import Tokenizer
 from steepest.data.texts.tokenizers import load_tokenizer, stored_tokenizer
-from steepest.errors import DataError, ModelError
+from steepest.errors import DataError, ModelError, OptionError
+from steepest.evaluate.judging import judge
+from steepest.evaluate.metrics import evaluate
 from steepest.generating.generate import go_on
 from steepest.models import build_model
+from steepest.objectives.target import target_of
+from steepest.prediction.about import About
+from steepest.prediction.model import TrainedModel
 from tests.texts.test_transformer import made, saved_llama
 
 pytest.importorskip("tokenizers")
@@ -214,3 +222,76 @@ def test_a_vocabulary_that_the_model_has_padded_fits(tmp_path):
     data, _ = st.open_source(["the end " * 40], reader="text", block=16).make(0)
     with pytest.raises(ModelError, match="has a vocabulary of 303 pieces, the text's tokenizer 257"):
         build_model(model, data.shape)
+
+
+def lossy(folder: Path, kind: str) -> Path:
+    """Write a tokenizer that does not give texts back: by unknown words, in lower case, or with other characters."""
+    library = pytest.importorskip("tokenizers")
+    words = ["<unk>", "</s>", "the", "king", "end", *"abcdefghijklmnopqrstuvwxyz.", "1"]
+    if kind == "words":
+        made = library.Tokenizer(
+            library.models.WordLevel({each: at for at, each in enumerate(words)}, "<unk>")
+        )
+        made.pre_tokenizer = library.pre_tokenizers.WhitespaceSplit()
+    elif kind == "lower case":
+        vocab = {
+            each: at
+            for at, each in enumerate([*words, *(f"##{each}" for each in "abcdefghijklmnopqrstuvwxyz.")])
+        }
+        made = library.Tokenizer(library.models.WordPiece(vocab, unk_token="<unk>"))
+        made.normalizer = library.normalizers.Lowercase()
+        made.pre_tokenizer = library.pre_tokenizers.Whitespace()
+    else:
+        pieces = [(each, -1.0 - at) for at, each in enumerate([*words, SPACE, f"{SPACE}the", f"{SPACE}king"])]
+        made = library.Tokenizer(library.models.Unigram(pieces, unk_id=0))
+        made.normalizer = library.normalizers.NFKC()
+        made.pre_tokenizer = library.pre_tokenizers.Metaspace(prepend_scheme="always")
+    made.add_special_tokens(["</s>"])
+    folder.mkdir()
+    made.save(str(folder / "tokenizer.json"))
+    return folder
+
+
+LOST = {
+    "words": ("the king and the queen", "the king", "40.00 % of the tokens are of what it does not know"),
+    "lower case": ("The King", None, "it changes characters or leaves some out"),
+    "NFKC": ("the king ¹", "the king", "it changes characters or leaves some out"),
+}
+
+
+@pytest.mark.parametrize("kind", LOST)
+def test_text_that_its_tokens_do_not_give_back_is_said_and_not_counted(tmp_path, kind):
+    """By comparison, training and prediction: no bits per byte and no perplexity by word of what is left."""
+    text, exact, what = LOST[kind]
+    folder = lossy(tmp_path / "tokenizer", kind)
+    source = {"reader": "text", "tokenizer": str(folder), "block": 16}
+    data, pipeline = st.open_source([f"{text} " * 40] * 12, **source).make(0)
+    [note] = [each for each in data.notes if "as another text" in each.text]
+    assert note.kind == "warning"
+    assert f"gives 12 of 12 documents back as another text: {what}" in note.text
+    assert not {"bits_per_byte", "word_perplexity"} & {*judge(data).metrics}
+    with pytest.raises(OptionError, match="its tokens do not give the text back") as error:
+        judge(data, "bits-per-byte")
+    assert "bits-per-byte compares" not in error.value.hint
+    target = target_of(data)
+    kept = target.condense(torch.zeros(2, 16, pipeline.tokenizer.size), data.test.take(torch.arange(2)))
+    found = evaluate(kept, data.test.target[:2], target, ["token-loss", "bits-per-byte", "word-perplexity"])
+    assert [math.isnan(each) for each in found.values()] == [False, True, True]
+    again = TextData.stored_pipeline(json.loads(json.dumps(pipeline.to_dict())))
+    assert again.shape.vocabulary.exact is pipeline.shape.vocabulary.exact is False
+    if (
+        exact is not None and kind == "NFKC"
+    ):  # a text that comes back is scored by all metrics, until another does not
+        data, pipeline = st.open_source([f"{exact} " * 40] * 12, **source).make(0)
+        assert {"bits_per_byte", "word_perplexity"} < {*judge(data).metrics}
+        assert not [each for each in data.notes if "another text" in each.text]
+        net = build_model("transformer(width=8, layers=1, heads=2)", data.shape)
+        names = {"test": dict.fromkeys(judge(data).metrics, 1.0)}
+        model = TrainedModel(
+            net, About("transformer", data.shape, (), data.target, TargetScale(), names), pipeline
+        )
+        for new, measured in ((exact, True), (text, False)):
+            (tmp_path / "new.txt").write_text(f"{new} " * 30)
+            found = model.predict(tmp_path / "new.txt")
+            assert ("bits_per_byte" in {each.name for each in found.scores.metrics}) is measured
+            assert any("as another text" in each.text for each in found.reports) is not measured

@@ -54,7 +54,8 @@ class Estimate(Interval):
 
     Attributes:
         same: whether several runs all gave the same.
-        cut: whether the interval was cut to the range of the metric, so that it is not symmetric about the mean.
+        cut: whether the interval is not symmetric about the mean: it was cut to the range of the metric, or the metric
+            is an exponential.
     """
 
     same: bool = False

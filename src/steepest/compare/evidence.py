@@ -16,8 +16,9 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.factorial import factorial
 from steepest.compare.folds import SetKind, corrected_t
 from steepest.compare.intervals import t_interval
-from steepest.compare.ranges import difference_within, within
+from steepest.compare.ranges import difference_within, exponentiated, within
 from steepest.compare.scores import Scores, over_sets, scores
+from steepest.evaluate.metrics import metric_info
 from steepest.optim.spec import MethodSpec
 from steepest.recipe import varying
 from steepest.record.schema import BaselineRecord, Record
@@ -262,9 +263,25 @@ def _mean_record(each: Sequence[BaselineRecord]) -> BaselineRecord:
 
 
 def estimate_of(values: Sequence[float], metric: str) -> Estimate:
-    """Return the mean of a metric over seeds with its t interval, as far as it is within the metric's range."""
-    found = t_interval(values)
-    return within(Estimate(**found._asdict(), n=sum(map(math.isfinite, values))), metric)
+    """Return the mean of a metric over seeds with its t interval, as far as it is within the metric's range.
+
+    Of the exponential of a mean, such as perplexity, both are exponentials of those of its logarithm.
+
+    Example:
+        >>> one, other = estimate_of([6.06, 6.89], "token_loss"), estimate_of([428.4, 982.4], "perplexity")
+        >>> [round(math.log(each), 1) for each in (other.mean, *other.ends)] == [
+        ...     round(each, 1) for each in (one.mean, *one.ends)
+        ... ]
+        True
+    """
+    exponential = metric_info(metric).exponential
+    found = t_interval([_logarithm(each) for each in values] if exponential else values)
+    made = Estimate(**found._asdict(), n=sum(map(math.isfinite, values)))
+    return within(exponentiated(made) if exponential else made, metric)
+
+
+def _logarithm(value: float) -> float:
+    return math.log(value) if value > 0 else math.nan
 
 
 def mean_of(values: Sequence[float]) -> float:

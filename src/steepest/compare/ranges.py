@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from steepest.compare.estimates import Difference, Estimate
 from steepest.evaluate.metrics import metric_info
+from steepest.objectives.tokens import LARGEST
 
 E = TypeVar("E", bound=Estimate)
 
@@ -30,6 +31,26 @@ def within(found: E, metric: str) -> E:
         return found
     ends = {"low": max(low, about.least), "high": min(high, about.most)}
     return found.model_copy(update={**ends, "cut": True})
+
+
+def exponentiated(found: E) -> E:
+    """Return the estimate of an exponential, of the estimate of its logarithm.
+
+    Example:
+        >>> found = exponentiated(Estimate(mean=0.0, low=-1.0, high=1.0, n=2))
+        >>> [round(each, 3) for each in (found.mean, *found.ends)]
+        [1.0, 0.368, 2.718]
+    """
+    ends = {
+        name: None if each is None else _exp(each)
+        for name, each in (("low", found.low), ("high", found.high))
+    }
+    return found.model_copy(update={"mean": _exp(found.mean), **ends, "cut": found.ends is not None})
+
+
+def _exp(value: float) -> float:
+    """Return an exponential, infinite where it is beyond the largest number."""
+    return math.exp(value) if not value > LARGEST else math.inf
 
 
 def difference_within(found: Difference) -> Difference:

@@ -41,6 +41,7 @@ class WrittenTexts(Frozen):
         temperature, top_k: how the tokens are drawn.
         samples: of each arm.
         other: measures on another text, of each arm and metric.
+        drawn: the arms whose first weights were drawn at random, which have nothing to forget.
     """
 
     prompt: str
@@ -48,3 +49,4 @@ class WrittenTexts(Frozen):
     top_k: int
     samples: list[WrittenSample] = Field(default_factory=list)
     other: list[OtherText] = Field(default_factory=list)
+    drawn: list[str] = Field(default_factory=list)

@@ -59,12 +59,14 @@ def judge(dataset: Dataset, metric: str | None = None, positive: str | None = No
             f"the metric {info.name!r} is for {info.task} but {dataset.target!r} is a {dataset.task} target",
             hint=f"choose one of {', '.join(metric_names(dataset.task, classes))}.",
         )
+    unmeasured = target_of(dataset).unmeasured
     parts = {"validation": dataset.validation, "test": dataset.test}
     for part, rows in parts.items() if metric is not None and dataset.held_out else ():
         if why := target_of(dataset).undefined(info.name, rows):
             raise OptionError(
                 f"--metric {metric} says nothing of the {part} text: {why}",
-                hint="choose another metric, such as token-loss; bits-per-byte compares tokenizers, too.",
+                hint="choose another metric, such as token-loss"
+                + ("." if info.name in unmeasured else "; bits-per-byte compares tokenizers, too."),
             )
     decided: list[tuple[str, str]] = []
     if metric is not None and metric_info(metric).name != info.name:
@@ -81,7 +83,7 @@ def judge(dataset: Dataset, metric: str | None = None, positive: str | None = No
         decided.append(("positive class", how))
     second, notes = _beside(dataset)
     names = dict.fromkeys((info.name, *second, *metric_names(dataset.task, classes, on_request=False)))
-    return Judging(info, tuple(names), code, tuple(decided), notes)
+    return Judging(info, tuple(each for each in names if each not in unmeasured), code, tuple(decided), notes)
 
 
 def _positive(dataset: Dataset, wanted: str | None) -> tuple[int | None, str]:

@@ -13,9 +13,13 @@ from torch import Tensor
 from steepest import rng
 from steepest.evaluate.metrics import metric_info, values_by_row
 from steepest.objectives.target import WHITE, Target
+from steepest.objectives.tokens import LARGEST
 
 BY_ROW = ("log_loss", "accuracy", "rmse", "mse", "mae", "pixel_mse", "pixel_rmse", "token_loss")
 """The metrics whose value by row follows from its loss, or from whether it is correct."""
+
+PERPLEXITY = "perplexity"
+"""Its values by row follow from the loss, too, though an evaluation computes it itself."""
 
 FEWEST_ROWS = 100
 """With fewer rows no interval is honest: see ``python -m benchmarks coverage``."""
@@ -104,7 +108,8 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | 
 
     Log loss and accuracy are means over rows. The RMSE is the root of one, so its rows are linearised about it
     (delta method): :math:`R + (\ell_r - R^2) / 2R` with the squared error :math:`\ell_r`; their mean is
-    exactly R, and their variance over N that of R. The values of other metrics are kept under their name.
+    exactly R, and their variance over N that of R. In the same way the rows of a perplexity :math:`P`, the exponential
+    of a mean, are :math:`P + P (\ell_r - \log P)`. The values of other metrics are kept under their name.
     With weights of rows a mean is linearised in the same way, as the ratio :math:`M = \sum w_r v_r / \sum w_r`:
     :math:`M + w_r (v_r - M) / \bar w`.
 
@@ -121,7 +126,8 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | 
         >>> by_row("f1", {"loss": [1.0, 4.0]}) is None
         True
     """
-    name = {"accuracy": "correct"}.get(metric, "loss" if metric in BY_ROW else metric)
+    of_losses = metric in BY_ROW or metric == PERPLEXITY
+    name = {"accuracy": "correct"}.get(metric, "loss" if of_losses else metric)
     if name not in kept:
         return None
     values = np.asarray(kept[name], dtype=np.float64).reshape(-1)
@@ -129,10 +135,14 @@ def by_row(metric: str, kept: Mapping[str, ArrayLike]) -> NDArray[np.float64] | 
         values = np.sqrt(values)
     if metric == "pixel_rmse":
         values = values * WHITE**2
-    if "weights" in kept and metric in BY_ROW:
+    if "weights" in kept and of_losses:
         weights = np.asarray(kept["weights"], dtype=np.float64).reshape(-1)
         mean = float(weights @ values / weights.sum())
         values = mean + weights / weights.mean() * (values - mean)
+    if metric == PERPLEXITY:
+        mean = float(values.mean())
+        value = math.exp(mean) if mean < LARGEST else math.inf
+        return value + value * (values - mean)
     if metric in ("rmse", "pixel_rmse"):
         mean = float(values.mean())
         root = math.sqrt(mean) if mean > 0 else math.nan

@@ -1,16 +1,17 @@
-"""What adapters cannot be combined with, checked before anything is trained."""
+"""What fine-tuning needs, and what adapters cannot be combined with, checked before anything is trained."""
 
 from __future__ import annotations
 
 from torch import nn
 
-from steepest.data.dataset import Dataset
+from steepest.data.dataset import Dataset, Note
 from steepest.errors import OptionError
 from steepest.evaluate.outputs import predict
 from steepest.finetuning import no_curvature, structural_text
 from steepest.finetuning.adapters import check_called
 from steepest.procedures.procedure import Procedure
 from steepest.sweep.arms import Wanted
+from steepest.train.drawn import begins_trained
 
 
 def check_adapters(arm: Wanted, procedure: Procedure, net: nn.Module, data: Dataset) -> None:
@@ -37,3 +38,24 @@ def check_adapters(arm: Wanted, procedure: Procedure, net: nn.Module, data: Data
             f"{spec.called} cannot train --finetune {way!r}: it uses curvature, and {why}",
             hint="take --finetune lora, or an optimizer that needs a gradient alone, such as adamw.",
         )
+
+
+def about_start(arm: Wanted, data: Dataset) -> list[Note]:
+    """Return a warning if a part of a model is trained, or adapters beside it, and the rest was never trained.
+
+    Args:
+        arm: with a way of fine-tuning or without.
+        data: its data.
+    """
+    if not arm.finetune or begins_trained(arm.model, data.shape):
+        return []
+    cure = (
+        "--model 'transformer(start=FOLDER)' or hf:FOLDER"
+        if data.shape.takes == "tokens"
+        else "a model of your own that loads its weights, --model FILE.py:NAME"
+    )
+    text = (
+        f"--finetune trains a part of {arm.model_text}, and the rest stays as it was drawn at random: nothing is "
+        f"fine-tuned. Begin with a trained network: {cure}."
+    )
+    return [Note("warning", text)]

@@ -19,7 +19,7 @@ from steepest.evaluate import baselines
 from steepest.evaluate.baselines.base import with_bases
 from steepest.evaluate.judging import Judging, judge
 from steepest.evaluate.metrics import metric_info
-from steepest.experiment.adapters import check_adapters
+from steepest.experiment.adapters import about_start, check_adapters
 from steepest.experiment.cautions import few_to_tune_on, lacking_controls, uneven
 from steepest.experiment.cells import TimedCell, cell_of, stages_apart, with_arm, without_edited
 from steepest.experiment.controls import added_controls, without_small
@@ -357,7 +357,7 @@ def _arm_notes(
     check_model(net, data)
     if experiment.execution.rows == "on":
         check_rows(net, data, [each.optimizer.rule for each in alike], arm.regularizer)
-    said = about_regularizers(arm.regularizer, net, data)
+    said = [*about_start(arm, data), *about_regularizers(arm.regularizer, net, data)]
     problem = problem_of(net, data, made.recipe)
     for each in alike:
         each.optimizer.rule.check(problem)

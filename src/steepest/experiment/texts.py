@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import polars as pl
 from torch import nn
 
-from steepest.compare.evidence import Evidence
+from steepest.compare.evidence import Evidence, estimate_of
 from steepest.compare.summary import best_run
 from steepest.compare.written import OtherText, WrittenSample, WrittenTexts
 from steepest.data.dataset import Dataset
@@ -17,7 +17,7 @@ from steepest.evaluate.metrics import metric_info
 from steepest.generating import TEMPERATURE, TOP_K
 from steepest.generating.generate import go_on
 from steepest.sweep.plan import finals
-from steepest.train.drawn import first_model
+from steepest.train.drawn import begins_trained, first_model
 
 PROMPT_WORDS, TOKENS = 6, 100
 MEASURED = ("token_loss", "perplexity")
@@ -65,7 +65,7 @@ def texts_of(
             ]
             if not pairs:
                 continue
-            before, after = (sum(values) / len(pairs) for values in zip(*pairs, strict=True))
+            before, after = (estimate_of(values, metric).mean for values in zip(*pairs, strict=True))
             changes = [late - early for early, late in pairs]
             other.append(
                 OtherText(
@@ -77,7 +77,16 @@ def texts_of(
                     changes=changes,
                 )
             )
-    return WrittenTexts(prompt=prompt, temperature=TEMPERATURE, top_k=TOP_K, samples=samples, other=other)
+    models = {arm.recipe.model: arm.model or arm.recipe.model for arm in evidence.setup.arms}
+    drawn = {text for text, model in models.items() if not begins_trained(model, dataset.shape)}
+    return WrittenTexts(
+        prompt=prompt,
+        temperature=TEMPERATURE,
+        top_k=TOP_K,
+        samples=samples,
+        other=other,
+        drawn=[arm.title for arm in evidence.setup.arms if arm.recipe.model in drawn],
+    )
 
 
 def shown(text: str) -> str:

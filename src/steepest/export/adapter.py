@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from steepest.components import grammar
@@ -10,6 +12,7 @@ from steepest.data.texts.checkpoints import llama_name
 from steepest.errors import FolderError, ModelError, OptionError
 from steepest.experiment.folder import load_comparison
 from steepest.finetuning import read_finetuning, structural_text
+from steepest.models import begins_from
 from steepest.models.transformer import Transformer
 from steepest.prediction.model import TrainedModel
 from steepest.record.store import Folder
@@ -19,8 +22,8 @@ Files = dict[str, str | bytes]
 PREFIX = "hf:"
 
 
-def as_adapter(model: TrainedModel, folder: Path, arm: str | None = None) -> Files:
-    """Return the adapter of a network, by file name.
+def as_adapter(model: TrainedModel, folder: Path, arm: str | None, out: Path) -> Files:
+    """Return the adapter of a network, by file name. What it belongs to is named as seen from its own folder.
 
     Of a Llama's folder, opened by Hugging Face's library or as the start of our own transformer, it is an adapter of
     that folder; of any other model it is one of the network ``TrainedModel.base``.
@@ -28,6 +31,7 @@ def as_adapter(model: TrainedModel, folder: Path, arm: str | None = None) -> Fil
     Args:
         model: the network.
         folder, arm: where it was loaded from, for the page.
+        out: the folder that the files are for.
 
     Raises:
         ModelError: the network has no adapter; the message names arms of its comparison that have one.
@@ -36,20 +40,21 @@ def as_adapter(model: TrainedModel, folder: Path, arm: str | None = None) -> Fil
     if not way.structural:
         raise _without(model, folder)
     base = _base_folder(model)
-    named = model.about.trained.get("factors", {}).get("model", model.about.model)
+    base = _seen_from(out, Path(base)) if base else ""
+    named = _named(str(model.about.trained.get("factors", {}).get("model", model.about.model)), out)
     renamed = llama_name if base and isinstance(model.net, Transformer) else None
-    files = dict(way.adapter(model.net, base or str(named), renamed))
-    opens = _of_library(base, way.opened_with) if base else _of_steepest(folder, arm)
+    files = dict(way.adapter(model.net, base or named, renamed))
+    opens = _of_library(base, way.opened_with) if base else _of_steepest(_seen_from(out, folder), arm)
     text = [
         f"# The adapter {way} of {base or named}",
         "",
-        "`adapter_config.json` and `adapter_model.safetensors` are the files of the library PEFT:",
+        "`adapter_config.json` and `adapter_model.safetensors` are the files of the library PEFT. In this folder:",
         "",
         "```python",
         *opens,
         "```",
         "",
-        f"It was trained by {model.title}; {way.said}.",
+        f"It comes from {model.title}; {way.said}.",
     ]
     return {"README.md": "\n".join(text) + "\n", **files}
 
@@ -67,13 +72,13 @@ def _of_library(base: str, opened_with: Sequence[str]) -> list[str]:
     ]
 
 
-def _of_steepest(folder: Path, arm: str | None) -> list[str]:
+def _of_steepest(folder: str, arm: str | None) -> list[str]:
     of = "" if arm is None else f", arm={arm!r}"
     return [
         "import steepest as st",
         "from peft import PeftModel",
         "",
-        f"base = st.load({folder.as_posix()!r}{of}).base  # the network without its adapter",
+        f"base = st.load({folder!r}{of}).base  # the network without its adapter",
         'model = PeftModel.from_pretrained(base, ".")  # this folder',
     ]
 
@@ -87,6 +92,24 @@ def _base_folder(model: TrainedModel) -> str:
         return ""
     start = str(grammar.parse(text).options.get("start", "")) if text else ""
     return start if start and (Path(start).expanduser() / "config.json").is_file() else ""
+
+
+def _seen_from(out: Path, folder: Path) -> str:
+    """Return the path of a folder from another one on; from the root on where they have none in common."""
+    there, here = folder.expanduser().resolve(), out.expanduser().resolve()
+    try:
+        return Path(os.path.relpath(there, here)).as_posix()
+    except ValueError:  # another drive
+        return there.as_posix()
+
+
+def _named(text: str, out: Path) -> str:
+    """Return the specification of a model, with the path of what it begins with as seen from a folder."""
+    start = begins_from(text)
+    if not start or text.startswith(PREFIX):
+        return text
+    spec = grammar.parse(text)
+    return str(replace(spec, options={**spec.options, "start": _seen_from(out, Path(start))}))
 
 
 def _without(model: TrainedModel, folder: Path) -> ModelError:

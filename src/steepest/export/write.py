@@ -80,18 +80,21 @@ def export_folder(
             f"{what}, and no model is exported as {', '.join(wanted)}",
             hint="leave it out, or choose the format torch, onnx or adapter.",
         )
-    contents, left_out = _of_model(Path(folder), networks, model, arm) if networks else {}, list[str]()
+    target = Path(out) if out is not None else Path(folder) / "export"
+    contents, left_out = (
+        _of_model(Path(folder), networks, model, arm, target) if networks else {},
+        list[str](),
+    )
     if len(wanted) > len(networks):
         paper = tuple(each for each in wanted if each in FORMATS)
         found, left_out = _of_comparison(Folder.open(folder), paper, all_there=bool(formats))
         contents |= found
-    target = Path(out) if out is not None else Path(folder) / "export"
     written = tuple(write_with_folder(target / name, content) for name, content in contents.items())
     return Export(target, written, tuple(left_out))
 
 
 def _of_model(
-    folder: Path, formats: Sequence[str], built_by: str | ModelBuilder | None, arm: str | None
+    folder: Path, formats: Sequence[str], built_by: str | ModelBuilder | None, arm: str | None, target: Path
 ) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     for each in formats:
@@ -103,7 +106,7 @@ def _of_model(
         made = (
             as_onnx(found)
             if each == "onnx"
-            else as_adapter(found, where, arm)
+            else as_adapter(found, where, arm, target / ADAPTER)
             if each == ADAPTER
             else as_torch(found, built_by)
         )

@@ -7,21 +7,30 @@ import copy
 import importlib
 import json
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import safetensors.torch
 import torch
 from pydantic import Field, field_validator, model_validator
 from torch import nn
 
+from steepest.components.identity.weights import PEFT_CONFIG, PEFT_WEIGHTS
 from steepest.components.quiet import quiet
 from steepest.errors import MissingExtraError, OptionError, first_line
 from steepest.finetuning import FineTuning
-from steepest.finetuning.targets import ALL_LINEAR, layers_text, meant_by_endings, pattern_of, target_names
+from steepest.finetuning.quantised import numbers_in
+from steepest.finetuning.targets import (
+    ALL_LINEAR,
+    layers_text,
+    meant_by_endings,
+    pattern_of,
+    stacked_weights,
+    target_names,
+)
 
 ADAPTER = "default"
 """What PEFT calls an adapter that has no name."""
-WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+WEIGHTS, CONFIG = PEFT_WEIGHTS, PEFT_CONFIG
 """The files of an adapter, as PEFT reads them."""
 PREFIX = "base_model.model."
 """How PEFT begins the names of an adapter's weights."""
@@ -37,6 +46,8 @@ class LowRank(FineTuning):
 
     structural = True
     by_name = ("dropout", "targets")
+    left_out: ClassVar[str] = "no adapter"
+    """What weights get that are no linear layer."""
 
     r: int = Field(
         default=8, ge=1, description="rank r, the rows of A and columns of B; a whole number from 1"
@@ -93,6 +104,22 @@ class LowRank(FineTuning):
     def said(self) -> str:
         """The scale, which is held."""
         return f"scale α/r = {self.scale:g}, held"
+
+    def said_of(self, model: nn.Module) -> str:
+        """Return what is said of any, which layers are smaller than the rank, and which weights get no adapter."""
+        return "; ".join([self.said, *self.remarks(model)])
+
+    def remarks(self, model: nn.Module) -> list[str]:
+        """Return what is to be known of the layers of a model that was adapted in this way."""
+        layers = [*adapted_layers(model)]
+        small = [name for name, each in layers if min(each.in_features, each.out_features) < self.r]
+        found = [f"rank {self.r} is above the smaller side of {layers_text(small)}"] if small else []
+        stacked = stacked_weights(model) if self.targets == ALL_LINEAR else {}
+        if stacked:
+            share = sum(stacked.values()) / sum(map(numbers_in, model.parameters()))
+            what = f"{layers_text([*stacked])}, {100 * share:.2g} % of the parameters"
+            found.append(f"{self.left_out} for {what}: no linear layers")
+        return found
 
     def peft_options(self) -> dict[str, Any]:
         """Return further options of PEFT's ``LoraConfig``."""

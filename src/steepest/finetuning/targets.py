@@ -94,6 +94,30 @@ def target_names(model: nn.Module, targets: str, asked: str) -> list[str]:
     return found
 
 
+def stacked_weights(model: nn.Module) -> dict[str, int]:
+    """Return the modules whose weights are several matrices in one, which are no layers, with their numbers.
+
+    So are the experts of a mixture in the library transformers, and the projections of torch's attention.
+
+    Example:
+        >>> class Experts(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.up = nn.Parameter(torch.zeros(4, 3, 2))
+        >>> stacked_weights(nn.ModuleDict({"experts": Experts(), "out": nn.Linear(3, 2), "image": nn.Conv1d(2, 3, 4)}))
+        {'experts': 24}
+    """
+    found: dict[str, int] = {}
+    for name, each in model.named_modules():
+        own = [*each.parameters(recurse=False)]
+        if isinstance(each, nn.MultiheadAttention):
+            found[name] = sum(p.numel() for p in each.parameters() if p.dim() > 1)
+        elif not isinstance(each, nn.modules.conv._ConvNd):  # pyright: ignore[reportPrivateUsage]
+            count = sum(p.numel() for p in own if p.dim() > 2 and p.shape[0] > 1)
+            found |= {name: count} if count else {}
+    return found
+
+
 def pattern_of(names: Iterable[str]) -> str:
     """Return a regular expression that matches these names and no others."""
     return "|".join(map(re.escape, names))

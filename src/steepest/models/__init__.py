@@ -16,6 +16,7 @@ from steepest.components.prefixes import registry as prefixes
 from steepest.components.references import load_reference
 from steepest.components.registry import Entry, Registry
 from steepest.data.dataset import Shape, Task
+from steepest.data.texts.checkpoints import check_start
 from steepest.errors import ModelError, first_line, is_out_of_memory
 from steepest.finetuning import finetuned
 from steepest.models.encoded import with_numbers
@@ -174,7 +175,7 @@ def tokenizer_of(models: Iterable[str | ModelBuilder]) -> str | None:
     Of a file of weights it is the folder that this is in.
 
     Raises:
-        ModelError: a model of another library cannot be opened from its folder.
+        ModelError: there is no model in the folder, or one of another library that cannot be opened.
 
     Example:
         >>> tokenizer_of(["linear", "transformer(start='stories260k')"]), tokenizer_of(["transformer", "linear"])
@@ -182,9 +183,11 @@ def tokenizer_of(models: Iterable[str | ModelBuilder]) -> str | None:
     """
     for each in models:
         if start := begins_from(each):
-            if isinstance(each, str) and prefix_of(each):
-                load_reference(grammar.parse(each).name, "model")  # what is wrong with it comes first
             place = Path(start).expanduser()
+            if isinstance(each, str) and prefix_of(each):  # what is wrong with it comes first
+                load_reference(grammar.parse(each).name, "model")
+            elif place.is_dir():
+                check_start(place)
             return place.parent.as_posix() if place.is_file() else start
     return None
 

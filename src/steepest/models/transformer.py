@@ -5,14 +5,20 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import safetensors
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from steepest.components import grammar
 from steepest.components.grammar import Spec
-from steepest.data.dataset import Shape
+from steepest.components.identity.weights import SAVED_WEIGHTS, is_saved, saved_as
+from steepest.data.dataset import InputField, Shape
 from steepest.data.texts.checkpoints import Checkpoint, TransformerSizes, read_checkpoint
-from steepest.errors import ModelError
+from steepest.errors import ModelError, first_line
+from steepest.finetuning import finetuned, merged, structural_text
+from steepest.finetuning.frozen import unpacked
+from steepest.rng import torch_stream
 
 COMPONENTS = {
     "transformer": {
@@ -109,8 +115,9 @@ class Transformer(nn.Module):
         eps: what norms add to a mean square.
         base: of the wavelengths of rotary positions.
         tied: whether the logits are products with the vectors of tokens; else with vectors of their own.
-        start: a model's folder (``config.json`` and ``model.safetensors`` of a Llama, or a checkpoint of llama2.c) or
-            file whose sizes and weights the model begins with. Other sizes must then be left out.
+        start: what the model begins with, sizes and weights: the folder of a transformer that steepest has saved, such
+            as ``RUN/model``, whose adapters are merged; or a model's folder (``config.json`` and ``model.safetensors``
+            of a Llama, or a checkpoint of llama2.c) or file. Other sizes must then be left out.
 
     Attributes:
         self_contained: the specification of the same network without the files that it started from.
@@ -148,7 +155,7 @@ class Transformer(nn.Module):
         sizes = TransformerSizes(
             shape.outputs, width, layers, heads, kv_heads or heads, hidden, eps, base, tied
         )
-        loaded = read_checkpoint(Path(start).expanduser()) if start else None
+        loaded = _started(Path(start).expanduser()) if start else None
         if loaded is not None:
             sizes = loaded.sizes
             if sizes.pieces != shape.outputs:
@@ -214,6 +221,41 @@ class Transformer(nn.Module):
                     hint="fetch the model's folder again, in whole.",
                 )
         self.load_state_dict({name: value.to(torch.float32) for name, value in found.weights.items()})
+
+
+def _started(path: Path) -> Checkpoint:
+    """Read what a transformer begins with."""
+    return _saved(path) if is_saved(path) else read_checkpoint(path)
+
+
+def _saved(folder: Path) -> Checkpoint:
+    """Read a transformer that steepest has saved, with what adapters add in its own layers.
+
+    Raises:
+        ModelError: it is no transformer, or its files are damaged.
+    """
+    text, way, pieces, length = saved_as(folder)
+    spec = grammar.parse(text)
+    if spec.name != "transformer":
+        raise ModelError(
+            f"the network in {folder.as_posix()!r} is {text}, and start reads a transformer",
+            hint="name a network that was trained by --model transformer, or the folder of a Llama.",
+        )
+    rows = InputField("tokens", "tokens", (length,))
+    way = structural_text(way)
+    with torch_stream(0, "init"):
+        made = Transformer(Shape("language", {}, (), pieces, (rows,)), **spec.options)
+    net = finetuned(made, way)
+    root = folder.parent.parent if folder.parent.name == "arms" else folder.parent
+    try:
+        weights, _ = unpacked(root, (folder / SAVED_WEIGHTS).read_bytes())
+        net.load_state_dict(weights)
+    except (OSError, ValueError, RuntimeError, safetensors.SafetensorError) as error:
+        raise ModelError(
+            f"the weights in {folder.as_posix()!r} cannot be read: {first_line(error)}",
+            hint="make the network again: steepest resume goes on with its comparison.",
+        ) from None
+    return Checkpoint(made.sizes, merged(net, way).state_dict())
 
 
 def _turned(x: Tensor, turns: tuple[Tensor, Tensor]) -> Tensor:

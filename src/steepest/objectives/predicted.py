@@ -148,6 +148,11 @@ class Target(ABC):
         del metric, rows
         return ""
 
+    @property
+    def unmeasured(self) -> frozenset[str]:
+        """The metrics of its task that cannot be measured of this data."""
+        return frozenset()
+
     def rarest(self, target: Tensor) -> int | None:
         """Return how many rows the rarest class among them has; None for a number."""
         del target

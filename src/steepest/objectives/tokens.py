@@ -12,6 +12,7 @@ from torch import Tensor
 
 from steepest.data.dataset import Part, Shape
 from steepest.data.texts.blocks import without_overlap
+from steepest.data.texts.fidelity import BY_TEXT
 from steepest.data.texts.vocabulary import IGNORE, Pieces
 from steepest.objectives.decoded import TokenOutputs
 from steepest.objectives.predicted import Target, float64
@@ -106,7 +107,9 @@ class TokenTarget(Target):
         return int((rows.target != IGNORE).sum())
 
     def undefined(self, metric: str, rows: Part) -> str:
-        """Return that there are no words, or hardly any, where a metric is by word; else nothing."""
+        """Return that there are no words, or hardly any, for a metric by word, or that text is lost; else nothing."""
+        if metric in self.unmeasured:
+            return "its tokens do not give the text back"
         if metric != "word_perplexity" or self.vocabulary is None:
             return ""
         scored = self.tokens(rows)
@@ -114,6 +117,12 @@ class TokenTarget(Target):
         if words and scored / words * math.log(self.size) < LARGEST:
             return ""
         return f"{counted(words, 'word begins', 'words begin')} in its {counted(scored, 'token')}"
+
+    @property
+    def unmeasured(self) -> frozenset[str]:
+        """Those that count the words and bytes of the text, where tokens do not give it back."""
+        lost = self.vocabulary is not None and not self.vocabulary.exact
+        return frozenset(BY_TEXT) if lost else frozenset()
 
     def made_up(self, rows: int, draw: np.random.Generator) -> Tensor:
         """Return tokens, all of them scored."""

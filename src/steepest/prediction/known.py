@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from steepest.evaluate import crossed
 from steepest.evaluate.metrics import evaluate, metric_info
 from steepest.evaluate.rowwise import BY_ROW, RAREST, by_row, other_values, too_few
 from steepest.objectives.target import Target
+from steepest.objectives.tokens import LARGEST
 from steepest.prediction.seen import Origin, parted
 
 MOST_OUTPUTS = 1 << 27
@@ -44,6 +45,10 @@ class Question:
     origin: Origin | None = None
     weight: str | None = None
     scoring: str = ""
+
+    def without(self, metrics: Collection[str]) -> Question:
+        """Return the question without some metrics."""
+        return replace(self, metrics=tuple(each for each in self.metrics if each not in metrics))
 
 
 @dataclass(frozen=True)
@@ -280,7 +285,7 @@ class Known:
 
 
 def _score(name: str, values: NDArray[np.float64], exact: float | None, *, enough: bool) -> Score:
-    """Return a metric with its interval, which stays where the metric can be.
+    """Return a metric with its interval, which stays where the metric can be; of an exponential, that of its logarithm.
 
     Args:
         name: of the metric.
@@ -297,4 +302,7 @@ def _score(name: str, values: NDArray[np.float64], exact: float | None, *, enoug
     if not half > 0:  # rows that are all the same show no spread
         return Score(name, value)
     about = metric_info(name)
+    if about.exponential:  # values by row are linear in those of the logarithm
+        factor = math.exp(min(half / value, LARGEST))
+        return Score(name, value, max(about.least, value / factor), value * factor)
     return Score(name, value, max(about.least, value - half), min(about.most, value + half))

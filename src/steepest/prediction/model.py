@@ -33,6 +33,7 @@ from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.outputs import outputs_on, predict
 from steepest.files import cannot_write, check_apart, reachable, write_atomically
 from steepest.finetuning import finetuned, merged, read_finetuning, structural_text
+from steepest.finetuning.frozen import packed, unpacked
 from steepest.finetuning.quantised import numbers_in
 from steepest.models import ModelBuilder, build_model
 from steepest.objectives.target import target_of_shape
@@ -46,7 +47,6 @@ from steepest.prediction.seen import SeenRows, hashed_once
 from steepest.prediction.table import predictions_table
 from steepest.prediction.writing import writing_tables
 from steepest.record.arms import arm_model, check_of_comparison
-from steepest.record.frozen import packed, unpacked
 from steepest.record.store import Folder
 from steepest.train.weights import held_names, load_once, once
 from steepest.wording import counted, first_few, significant
@@ -294,8 +294,9 @@ class TrainedModel:
         if rows is None:
             return None
         found = None if self.seen is None else self.seen.look_up(rows.values)
+        asked = self._question.without(encoded.unmeasured)
         return Known.of(
-            self._question, outputs[rows.there], rows.wanted, found, rows.unscored, rows.weights, rows.places
+            asked, outputs[rows.there], rows.wanted, found, rows.unscored, rows.weights, rows.places
         )
 
     def _answered(self, encoded: Encoded) -> Answered | None:

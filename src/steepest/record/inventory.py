@@ -16,8 +16,8 @@ from typing import Any, Literal
 
 from steepest.errors import FolderError, SteepestError
 from steepest.files import TEMPORARY
+from steepest.finetuning.frozen import FROZEN, unused
 from steepest.record.current import outdated
-from steepest.record.frozen import FROZEN, unused
 from steepest.record.lock import is_held
 from steepest.record.store import ARMS, BASELINES, NETWORKS, PARTS, STUDY, Folder, saved_model
 

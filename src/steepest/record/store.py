@@ -25,8 +25,8 @@ from steepest.files import (
     write_atomically,
     write_with_folder,
 )
+from steepest.finetuning.frozen import packed, unpacked, unused
 from steepest.record import lock
-from steepest.record.frozen import packed, unpacked, unused
 from steepest.record.journal import RUN, Journal
 from steepest.record.schema import BaselineRecord, Record
 
@@ -283,7 +283,8 @@ class Folder:
             name: of the file.
             tensors: by name.
             about: what they are about.
-            held: those that are stored once for all files that have them, see :func:`steepest.record.frozen.packed`.
+            held: those that are stored once for all files that have them, see
+                :func:`steepest.finetuning.frozen.packed`.
         """
         return self.write(f"{name}.safetensors", packed(self.path, tensors, about, held or {}))
 

@@ -166,7 +166,8 @@ def estimate(
 ) -> str:
     """Return ``mean ± half-width`` with the same decimals, or the mean alone where one run gives no interval.
 
-    An interval that was cut to the metric's range is not symmetric: its ends are written in brackets.
+    An interval that was cut to the metric's range, or is of an exponential, is not symmetric: its ends are written in
+    brackets.
 
     A row gets more decimals than its column where its value, if its interval is not wider, would lose its second
     significant digit, and up to two more where its interval would be shown as zero; an interval that is narrower still

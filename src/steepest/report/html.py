@@ -128,6 +128,7 @@ def render_html(comparison: Comparison) -> str:
         without_temperature=watched.without_temperature(comparison),
         written=written.samples(comparison),
         other=written.other_lines(comparison),
+        forgotten=written.forgotten(comparison),
         notes=notes(comparison),
         families=families_of(comparison),
         effects=main_effects.panel(comparison),

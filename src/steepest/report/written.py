@@ -9,6 +9,7 @@ from steepest.compare.result import Comparison
 from steepest.report import format as show
 from steepest.report.digits import digits_of
 from steepest.report.view import metric_of
+from steepest.report.words import listed
 
 
 @dataclass(frozen=True)
@@ -69,3 +70,25 @@ def other_lines(comparison: Comparison) -> list[OtherLine]:
         change = ends[0] if ends[0] == ends[-1] else f"{ends[0]} to {ends[-1]}"
         found.append(OtherLine(each.arm, each.title, before, after, change))
     return found
+
+
+def forgotten(comparison: Comparison) -> str:
+    """Return what a higher loss on another text means; networks that began with drawn weights had nothing to forget.
+
+    Example:
+        >>> from steepest.compare.written import OtherText, WrittenTexts
+        >>> other = [OtherText(arm="adam", metric="token_loss", title="loss per token", before=5.5, after=5.6)]
+        >>> texts = WrittenTexts(prompt="the", temperature=0.8, top_k=40, other=other, drawn=["adam"])
+        >>> found = Comparison(title="", sentence="", metric="token_loss", winner="", rows=[], metrics=[], texts=texts)
+        >>> forgotten(found)
+        'The networks began with weights drawn at random, so they had nothing to forget.'
+    """
+    texts = comparison.texts
+    arms = dict.fromkeys(each.arm for each in texts.other) if texts is not None else {}
+    drawn = [each for each in arms if texts is not None and each in texts.drawn]
+    if len(drawn) == len(arms):
+        return "The networks began with weights drawn at random, so they had nothing to forget."
+    found = "A higher loss after training is what a network has forgotten of the other text."
+    return (
+        f"{found} {listed(drawn)} began with weights drawn at random: nothing to forget." if drawn else found
+    )

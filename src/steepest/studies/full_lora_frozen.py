@@ -22,7 +22,7 @@ COMPONENTS = {
         "what": "full, LoRA or all but a block frozen, on how much text?",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 20.0, "full": 500.0},
-        "yours": "compare my-texts.txt --kind text -o adamw --finetune full --finetune 'lora(8)' "
+        "yours": "compare my-texts.txt --kind text --model hf:my-model -o adamw --finetune full --finetune 'lora(8)' "
         "--finetune 'last(1)' --train-rows 0.1 --train-rows all",
     }
 }

@@ -9,6 +9,7 @@ afterwards only. Here the loss on the test text is measured before and after, wi
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, ClassVar
 
 from steepest.compare.studied import Beside, Check, Drawing, FigureLine, Way
@@ -19,6 +20,7 @@ from steepest.models import build_model, count_parameters
 from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, StudyColumn, ends, gaps
 from steepest.studies.base.study import MAIN, Answer, Comparing, Measurement, Size, StudyArm, by_size
+from steepest.studies.base.texts import STORIES
 from steepest.studies.base.tuned import FineTuningStudy, after, before, before_after, from_to, shape_of
 
 COMPONENTS = {
@@ -27,7 +29,7 @@ COMPONENTS = {
         "what": "LoRA as published on WikiText, on padded lines and packed",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 20.0, "full": 500.0},
-        "yours": "compare my-texts.txt --kind text -o adamw --finetune full --finetune 'lora(8)'",
+        "yours": "compare my-texts.txt --kind text --model hf:my-model -o adamw --finetune full --finetune 'lora(8)'",
     }
 }
 
@@ -48,12 +50,12 @@ class LoraStudy(FineTuningStudy):
         "a course notebook of 2025, tutorial on fine-tuning with LoRA (125 million parameters, WikiText-2)"
     )
     headlines: ClassVar = {
-        "less": "As published, LoRA takes the perplexity of a base on new text from {padded} on padded lines, {gap} in "
-        "loss per token. {rate} {packed}",
-        "same": "As published, LoRA is not shown to change the perplexity of a base on new text, {padded} on padded "
+        "less": "As published, LoRA takes the perplexity of {base} on new text from {padded} by {text} in padded "
         "lines, {gap} in loss per token. {rate} {packed}",
-        "more": "As published, LoRA takes the perplexity of a base on new text up, from {padded} on padded lines, "
-        "{gap} in loss per token. {rate} {packed}",
+        "same": "As published, LoRA is not shown to change the perplexity of {base} on new text, {padded} by {text} in "
+        "padded lines, {gap} in loss per token. {rate} {packed}",
+        "more": "As published, LoRA takes the perplexity of {base} on new text up, from {padded} by {text} in padded "
+        "lines, {gap} in loss per token. {rate} {packed}",
     }
 
     def data(self, size: Size) -> StudyData:
@@ -111,6 +113,17 @@ class LoraStudy(FineTuningStudy):
             return {"names": wrong, "said": error.fact.partition("': ")[2] or error.fact.rpartition('": ')[2]}
         return {"names": wrong, "said": ""}
 
+    def _base_text(self, parameters: int, size: str) -> str:
+        """Return what the arms begin with: its name, its parameters, and what it was trained on where that is known."""
+        known = {
+            "quick": ("a small network", ", trained on made-up words"),
+            "model": (Path(self.model).name, ""),
+        }
+        name, trained = known.get(
+            "model" if self.model else size, (STORIES, ", trained on children's stories")
+        )
+        return f"{name} ({parameters:,} parameters{trained})"
+
     def columns(self) -> Sequence[StudyColumn]:
         """Return losses and perplexities before and after, and the steps."""
         steps = StudyColumn(
@@ -134,6 +147,8 @@ class LoraStudy(FineTuningStudy):
         return Answer(
             own.verdict,
             {
+                "base": self._base_text(sizes["base"], str(found.size)),
+                "text": _amount(found.data.text),
                 "padded": from_to(found, PUBLISHED).partition(" (")[0].replace("→", "to"),
                 "gap": shown[MAIN, PUBLISHED],
                 "rate": f"At ten times the rate it is {shown[MAIN, FASTER]}.",
@@ -196,6 +211,17 @@ class LoraStudy(FineTuningStudy):
                 'questions, and what training changed is compared. The report\'s "another text" is the test text.',
             ],
         )
+
+
+def _amount(text: str) -> str:
+    """Return how much of a text is learned from.
+
+    Example:
+        >>> _amount("WikiText: 29,088 characters to learn from, 9,492 test characters")
+        '29,088 characters of WikiText'
+    """
+    name, _, counts = text.partition(": ")
+    return f"{counts.partition(' to learn from')[0]} of {name}"
 
 
 def _lines(data: StudyData) -> dict[str, Any]:

@@ -25,7 +25,8 @@ COMPONENTS = {
         "what": "which of LoRA's seven factors change the loss, and how much",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 20.0, "full": 500.0},
-        "yours": "compare my-texts.txt --kind text -o adamw --finetune 'lora(4)' --finetune 'lora(16)'",
+        "yours": "compare my-texts.txt --kind text --model hf:my-model -o adamw "
+        "--finetune 'lora(4)' --finetune 'lora(16)'",
     }
 }
 

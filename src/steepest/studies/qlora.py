@@ -33,7 +33,8 @@ COMPONENTS = {
         "what": "a base in 4 bits: memory, speed, loss, beside LoRA and full",
         "minutes": {"quick": 0.5, "default": 5.0, "full": 60.0},
         "tflop": {"quick": 1.0, "default": 20.0, "full": 500.0},
-        "yours": "compare my-texts.txt --kind text -o adamw --finetune 'lora(8)' --finetune 'qlora(8)'",
+        "yours": "compare my-texts.txt --kind text --model hf:my-model -o adamw "
+        "--finetune 'lora(8)' --finetune 'qlora(8)'",
     }
 }
 

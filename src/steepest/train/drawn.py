@@ -7,9 +7,10 @@ import math
 import torch
 from torch import nn
 
+from steepest.components import grammar
 from steepest.data.dataset import Shape
 from steepest.finetuning import finetuned
-from steepest.models import ModelBuilder, build_model
+from steepest.models import ModelBuilder, begins_from, build_model
 from steepest.optim.roles import roles_of
 from steepest.rng import seed_for, torch_stream
 
@@ -39,6 +40,31 @@ def first_model(
     if "glorot" in draw.split():
         glorot_(net, seed, int(again))
     return finetuned(net, finetune, own)
+
+
+def begins_trained(model: str | ModelBuilder, shape: Shape) -> bool:
+    """Return whether a model begins with weights that come from somewhere, and not with those that a seed draws.
+
+    A model of the user's own is built with two seeds: it begins trained where most numbers of its matrices are the same
+    in both. Matrices of one number alone, such as zeros, are not counted.
+
+    Args:
+        model: its specification, or a callable that builds it.
+        shape: of the dataset.
+
+    Example:
+        >>> shape = Shape("regression", {}, ("x",), 1)
+        >>> begins_trained("linear", shape), begins_trained("transformer(start=model)", shape)
+        (False, True)
+    """
+    if begins_from(model) is not None:
+        return True
+    if isinstance(model, str) and not grammar.parse(model).is_reference:
+        return False
+    one, other = (dict(build_model(model, shape, seed=seed).named_parameters()) for seed in (0, 1))
+    matrices = {name: each for name, each in one.items() if each.dim() > 1 and each.min() < each.max()}
+    alike = sum(each.numel() for name, each in matrices.items() if torch.equal(each, other[name]))
+    return 2 * alike > sum(each.numel() for each in matrices.values())
 
 
 @torch.no_grad()

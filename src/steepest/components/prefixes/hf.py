@@ -9,7 +9,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from steepest.components.identity.weights import GGUF, PICKLES, a_file
+from steepest.components.identity.weights import GGUF, PICKLES, a_file, check_no_adapter, is_saved
+from steepest.components.quiet import quiet
 from steepest.errors import ModelError, first_line, is_out_of_memory
 from steepest.wording import first_few
 
@@ -109,16 +110,17 @@ def loaded(folder: Path) -> nn.Module:
     bars.disable_progress_bar()
     bars.set_verbosity_error()
     try:
-        net, loading = library.AutoModelForCausalLM.from_pretrained(
-            folder.as_posix(),
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=False,
-            attn_implementation="eager",
-            dtype="float32",
-            output_loading_info=True,
-            ignore_mismatched_sizes=True,  # they are refused below, by name
-        )
+        with quiet("bitsandbytes", "peft"):  # which it imports for some models
+            net, loading = library.AutoModelForCausalLM.from_pretrained(
+                folder.as_posix(),
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+                attn_implementation="eager",
+                dtype="float32",
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # they are refused below, by name
+            )
     except Exception as error:  # whatever the library says of a damaged or unknown model
         if is_out_of_memory(error):
             raise
@@ -171,6 +173,12 @@ def find(path: str) -> CausalFolder:
         raise ModelError(
             f"there is no folder {path!r}", hint="models are read from folders on this machine: hf:FOLDER."
         )
+    if is_saved(folder):
+        raise ModelError(
+            f"{path!r} is the folder of a network that steepest has saved, and not one of Hugging Face",
+            hint=f"begin with it as a transformer: --model 'transformer(start={path})'.",
+        )
+    check_no_adapter(folder)
     if _config(folder).get("auto_map"):
         raise ModelError(
             f"the model in {path!r} needs code of its own, which is not run",

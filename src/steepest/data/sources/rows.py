@@ -48,6 +48,7 @@ class Encoded:
             them.
         known_by: what rows are recognised by, ``[N, …]``, where that is not inputs and target; ``places`` are then
             numbers of what is recognised, ``[N]``, the same ones for rows that are parts of one.
+        unmeasured: metrics that these rows cannot be scored by.
     """
 
     inputs: tuple[Tensor, ...]
@@ -63,6 +64,7 @@ class Encoded:
     wanted: Tensor | None = None
     known_by: tuple[Tensor, ...] = ()
     places: NDArray[np.int64] | None = None
+    unmeasured: tuple[str, ...] = ()
 
     def inputs_for(self, net: nn.Module) -> tuple[Tensor, ...]:
         """Return the inputs of a network, in 64 bits if it has numbers of 64 bits."""

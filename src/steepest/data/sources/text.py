@@ -25,9 +25,10 @@ from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.split_rule import NOTHING
 from steepest.data.texts.blocks import TextRows, blocks_of, without_overlap
 from steepest.data.texts.described import about_equal, about_replaced, overview
+from steepest.data.texts.fidelity import BY_TEXT, Fidelity, fidelity_of
 from steepest.data.texts.reading import Documents, read_documents
 from steepest.data.texts.splitting import split_documents
-from steepest.data.texts.tokenizer import Tokenizer
+from steepest.data.texts.tokenizer import Tokenizer, Tokens
 from steepest.data.texts.tokenizers import make_tokenizer, stored_tokenizer
 from steepest.data.texts.vocabulary import BEFORE
 from steepest.data.unforeseen import Unforeseen
@@ -61,6 +62,7 @@ class TextPipeline(Pipeline):
         encoding: of files.
         mean: scored tokens of a training row, on average, the unit of weights.
         stride: by how many tokens the windows in which a new text is scored are apart, from 1 to T.
+        exact: whether the tokens of the training, validation and test texts give them back.
     """
 
     kind: ClassVar = "text"
@@ -77,6 +79,7 @@ class TextPipeline(Pipeline):
     encoding: str
     mean: float
     stride: int
+    exact: bool = True
 
     @property
     def required(self) -> tuple[str, ...]:
@@ -92,7 +95,8 @@ class TextPipeline(Pipeline):
     def shape(self) -> Shape:
         """What a model must know."""
         rows = InputField(TOKENS, TOKENS, (self.block,))
-        return Shape(self.task, {}, (), self.tokenizer.size, (rows,), vocabulary=self.tokenizer.vocabulary)
+        known = replace(self.tokenizer.vocabulary, exact=self.exact)
+        return Shape(self.task, {}, (), self.tokenizer.size, (rows,), vocabulary=known)
 
     def read(self, source: Any) -> Documents:
         """Return the documents of a source."""
@@ -108,15 +112,18 @@ class TextPipeline(Pipeline):
         """Return the same pipeline with windows that are so far apart, see :meth:`Pipeline.with_stride`."""
         return replace(self, stride=known_stride(stride, self.block))
 
-    def blocks(self, texts: Sequence[str], *, overlap: bool = True) -> TextRows:
-        """Return texts as rows: the windows in which they are scored or, without overlap, those of training."""
-        coded = [self.tokenizer.encode(each) for each in texts]
+    def coded(self, texts: Sequence[str]) -> list[Tokens]:
+        """Return the tokens of each text."""
+        return [self.tokenizer.encode(each) for each in texts]
+
+    def blocks(self, coded: Sequence[Tokens], *, overlap: bool = True) -> TextRows:
+        """Return coded texts as rows: the windows in which they are scored or, without overlap, those of training."""
         stride = self.stride if overlap else self.block
         return blocks_of(coded, self.tokenizer.boundary, self.block, self.layout, stride)
 
     def part(self, texts: Sequence[str]) -> Part:
         """Return texts as the windows in which they are scored, with weights in units of a training row's."""
-        return self.blocks(texts).part(self.mean)
+        return self.blocks(self.coded(texts)).part(self.mean)
 
     def transform_batches(
         self, source: Any, rows: int, *, keep: Sequence[str] = (), sure: bool = True
@@ -131,9 +138,10 @@ class TextPipeline(Pipeline):
         if keep:
             raise OptionError(f"a text has no column {keep[0]!r}", hint="leave --keep out.")
         found = self.read(source)
-        windows = self.blocks(found.texts)
+        coded = self.coded(found.texts)
+        windows, kept = self.blocks(coded), fidelity_of(self.tokenizer, found.texts, coded)
         part, (known, places) = windows.part(self.mean), without_overlap(windows.inputs, windows.target)
-        notes = [*_about_empty(found, self.layout), *_replaced(found.replaced)]
+        notes = [*_about_empty(found, self.layout), *_replaced(found.replaced), *kept.notes()]
         for start in range(0, len(part), rows):
             some = part.map(lambda each, at=start: each[at : at + rows])
             there = places[start : start + rows]
@@ -148,6 +156,7 @@ class TextPipeline(Pipeline):
                 weights=pl.Series("tokens", some.weights.numpy()),
                 known_by=(torch.from_numpy(known.inputs[there]), torch.from_numpy(known.target[there])),
                 places=there,
+                unmeasured=() if kept.exact else BY_TEXT,
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -161,6 +170,7 @@ class TextPipeline(Pipeline):
             "encoding": self.encoding,
             "mean": self.mean,
             "stride": self.stride,
+            **({} if self.exact else {"exact": False}),
         }
 
 
@@ -285,7 +295,9 @@ class TextData(Source):
         pipeline = TextPipeline(
             tokenizer, block, self._layout, options.field, options.encoding, 1.0, self._stride
         )
-        blocks = {part: pipeline.blocks(each, overlap=part != "train") for part, each in texts.items()}
+        coded = {part: pipeline.coded(each) for part, each in texts.items()}
+        kept = {part: fidelity_of(tokenizer, texts[part], each) for part, each in coded.items()}
+        blocks = {part: pipeline.blocks(each, overlap=part != "train") for part, each in coded.items()}
         train = blocks["train"]
         if len(train) < LEAST_ROWS:
             tokens = int(train.tokens.sum())
@@ -305,7 +317,7 @@ class TextData(Source):
                     f"--{part}-file FILE.",
                 )
         mean = float(train.tokens.mean())
-        pipeline = replace(pipeline, mean=mean)
+        pipeline = replace(pipeline, mean=mean, exact=all(each.exact for each in kept.values()))
         parts = {part: each.part(mean) for part, each in blocks.items()}
         said = options.said()
         if self._stride == block:
@@ -316,7 +328,12 @@ class TextData(Source):
         for each in parts.values():
             for tensor in (*each.inputs, each.target):
                 digest.update(np.ascontiguousarray(tensor.numpy()).data)
-        also = None if self._also is None else pipeline.part(self._also.texts)
+        lost = sum((kept[part] for part in (PARTS if options.split_rule.held_out else PARTS[:1])), Fidelity())
+        also = None
+        if self._also is not None:
+            others = pipeline.coded(self._also.texts)
+            also = pipeline.blocks(others).part(mean)
+            lost += fidelity_of(tokenizer, self._also.texts, others)
         if also is not None:
             digest.update(np.ascontiguousarray(also.target.numpy()).data)
         tokens = {part: int(each.tokens.sum()) for part, each in blocks.items()}
@@ -334,7 +351,7 @@ class TextData(Source):
             validation=parts["validation"],
             test=parts["test"],
             shape=pipeline.shape,
-            notes=(about_split, Note("info", note), *self._about_documents()),
+            notes=(about_split, Note("info", note), *self._about_documents(), *lost.notes()),
             provenance={
                 "source": str(self._source) if isinstance(self._source, str | Path) else "texts in memory",
                 "rows": {part: len(each) for part, each in blocks.items() if held_out or part == "train"},
@@ -427,6 +444,7 @@ class TextData(Source):
             str(stored["encoding"]),
             mean,
             stride,
+            bool(stored.get("exact", True)),
         )
 
     def __repr__(self) -> str:

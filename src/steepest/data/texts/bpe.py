@@ -48,7 +48,8 @@ class Json(Tokenizer):
 
     Pieces are what their tokenizer as a whole says: letters that stand for bytes, as GPT-2 has them, or characters
     with ``▁`` for a space, as SentencePiece has them, where ``<0x0A>`` is a byte. The names of special pieces are
-    plain characters where a text holds them.
+    plain characters where a text holds them. What has no piece and what is written in another way, such as in lower
+    case, is lost: see :mod:`steepest.data.texts.fidelity`.
 
     Args:
         stored: the JSON.
@@ -81,6 +82,7 @@ class Json(Tokenizer):
         special = {code for code, each in added.items() if each.get("special")}
         self.boundary = self._between(special, codes)
         self._ends = frozenset({self.boundary, *(codes[each] for each in _ENDS if each in codes)})
+        self.unknown = _unknown(content, codes)
         means = _alphabet(content)
         pieces = [b""] * max(size or 0, 1 + max(codes.values()))
         for piece, code in codes.items():
@@ -88,7 +90,7 @@ class Json(Tokenizer):
                 pieces[code] = piece.encode("utf-8")
             else:
                 pieces[code] = means(piece)
-        for code in (*special, self.boundary):
+        for code in (*special, self.boundary, *([] if self.unknown is None else [self.unknown])):
             pieces[code] = b""
         self.pieces = pieces
         self.dummy = self._prepared("a")[:1] in _SPACES
@@ -169,6 +171,13 @@ def _alphabet(content: Mapping[str, Any]) -> Callable[[str], bytes]:
         return bytes([int(single[1], 16)]) if single else piece.replace(_SPACE, " ").encode("utf-8")
 
     return of_characters
+
+
+def _unknown(content: Mapping[str, Any], codes: Mapping[str, int]) -> int | None:
+    """Return the code of the piece that stands for what has none, by the names that kinds of models have for it."""
+    model = content.get("model") or {}
+    code, named = model.get("unk_id"), model.get("unk_token")
+    return int(code) if code is not None else codes.get(named) if isinstance(named, str) else None
 
 
 def _steps(part: Mapping[str, Any] | None) -> Iterator[Mapping[str, Any]]:

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from steepest.components.identity.weights import GGUF, PICKLES, a_file
+from steepest.components.identity.weights import GGUF, PICKLES, a_file, check_no_adapter, is_saved
 from steepest.errors import ModelError
 
 
@@ -65,19 +65,37 @@ def read_checkpoint(path: Path) -> Checkpoint:
             f"there is no model at {str(path)!r}",
             hint="name a model's folder, or a checkpoint of llama2.c: start=PATH.",
         )
-    if path.suffix in (GGUF, ".safetensors", ".json"):
-        raise a_file(str(path))
+    check_start(path)
     if path.is_file():
         return _llama2c(path)
-    if (path / "config.json").is_file():
-        return _llama(path)
-    found = [each for each in sorted(path.glob("*.bin")) if not each.name.startswith("tok")]
-    if found:
-        return _llama2c(found[0])
+    return _llama(path) if (path / "config.json").is_file() else _llama2c(_of_llama2c(path)[0])
+
+
+def check_start(path: Path) -> None:
+    """Refuse a file or folder that is there and holds no model to begin with, before it is looked at more closely.
+
+    Raises:
+        ModelError: there is none in it, or an adapter of one.
+    """
+    if path.suffix in (GGUF, ".safetensors", ".json") and path.is_file():
+        raise a_file(str(path))
+    if not path.is_dir() or is_saved(path):
+        return
+    check_no_adapter(path)
+    if (path / "config.json").is_file() or _of_llama2c(path):
+        return
+    inside = path / "model"
     raise ModelError(
         f"the folder {str(path)!r} has no model: neither config.json nor a checkpoint of llama2.c",
-        hint="name the folder with config.json and model.safetensors.",
+        hint=f"name the network in it: start={inside.as_posix()}."
+        if is_saved(inside)
+        else "name the folder with config.json and model.safetensors, or of a network that steepest has saved.",
     )
+
+
+def _of_llama2c(folder: Path) -> list[Path]:
+    """Return the checkpoints of llama2.c in a folder."""
+    return [each for each in sorted(folder.glob("*.bin")) if not each.name.startswith("tok")]
 
 
 NAMES = {

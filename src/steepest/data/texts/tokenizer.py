@@ -28,6 +28,7 @@ class Tokenizer(ABC):
         dummy: whether a space is put before every document, so that its first word has the piece of a word behind a
             space.
         place: where it was found, for a reader, where that is not what was named.
+        unknown: code of the piece that stands for whatever has none, whose text is lost; None where nothing is.
     """
 
     kind: ClassVar[str]
@@ -36,6 +37,7 @@ class Tokenizer(ABC):
     boundary: int
     dummy: bool = False
     place: str = ""
+    unknown: int | None = None
 
     @property
     def size(self) -> int:
@@ -68,6 +70,11 @@ class Tokenizer(ABC):
             found += piece[1:] if self.dummy and at_start and piece[:1] == b" " else piece
             at_start = each == self.boundary
         return bytes(found).decode("utf-8", "replace")
+
+    def joined(self, tokens: Iterable[int]) -> bytes:
+        """Return the bytes of the tokens of one document, without a boundary."""
+        found = b"".join(map(self.pieces.__getitem__, tokens))
+        return found[1:] if self.dummy and found[:1] == b" " else found
 
     @abstractmethod
     def to_dict(self) -> dict[str, Any]:

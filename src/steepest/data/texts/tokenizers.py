@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from steepest.components import grammar
+from steepest.components.identity.weights import SAVED_DATA, is_saved
 from steepest.data.texts.bpe import PAIRS, Json, configured, learned, read_json, read_pairs
 from steepest.data.texts.scored import Scored, read_scored
 from steepest.data.texts.tokenizer import BYTES, Bytes, Tokenizer
@@ -50,7 +52,7 @@ def make_tokenizer(wanted: str | None, texts: Sequence[str]) -> Tokenizer:
 
 
 def load_tokenizer(path: Path) -> Tokenizer:
-    """Return the tokenizer in a file, or that of the model in a folder.
+    """Return the tokenizer in a file, that of the model in a folder, or of a network that steepest has saved.
 
     Of a folder it is ``tokenizer.json``, ``tok*.bin``, or what ``vocab.json`` and ``merges.txt`` are together; where
     there is none of these, the file of one of the first two kinds beside the folder that has as many pieces as the
@@ -59,6 +61,8 @@ def load_tokenizer(path: Path) -> Tokenizer:
     Raises:
         DataError: there is none, or it cannot be read.
     """
+    if path.is_dir() and is_saved(path):
+        return _of_saved(path)
     if path.is_dir():
         there = _files_in(path)
         if not there and all((path / each).is_file() for each in PAIRS):
@@ -106,6 +110,17 @@ def _beside(folder: Path) -> Tokenizer:
     raise DataError(
         f"the folder {str(folder)!r} has no tokenizer (tokenizer.json or tok*.bin){beside}", hint=cure
     )
+
+
+def _of_saved(folder: Path) -> Tokenizer:
+    try:
+        stored = json.loads((folder / SAVED_DATA).read_text(encoding="utf-8"))
+        return stored_tokenizer(stored["tokenizer"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise DataError(
+            f"the network in {folder.as_posix()!r} has no tokenizer that can be read: {error!r}",
+            hint="name the folder of a network of texts, such as RUN/model.",
+        ) from None
 
 
 def stored_tokenizer(stored: Mapping[str, Any]) -> Tokenizer:

@@ -30,6 +30,7 @@ class Pieces:
         closes: whether it ends with a space or is no text, bool ``[V]``.
         dummy: whether a space stands before every document that is not in the text, and which pieces begin with one,
             bool ``[V]``.
+        exact: whether tokens give the text back, so that its words and bytes can be counted; else there are none.
 
     Example:
         >>> known = Pieces.of([b"", b" the", b"the", b" ", b"re\nis"])
@@ -43,6 +44,7 @@ class Pieces:
     opens: Tensor
     closes: Tensor
     dummy: Tensor
+    exact: bool = True
 
     @classmethod
     def of(cls, pieces: Sequence[bytes], *, dummy: bool = False) -> Pieces:
@@ -65,6 +67,9 @@ class Pieces:
         """
         scored, token = target != IGNORE, target.clamp(min=0).cpu()
         scored, before = scored.cpu(), inputs.cpu()
+        if not self.exact:
+            none = torch.zeros(len(target), dtype=torch.int64)
+            return none, none
         words = self.inner[token] + (self.opens[token] & self.closes[before])
         size = self.bytes[token] - (self.dummy[token] & (self.bytes[before] == 0)).long()
         return (words * scored).sum(1), (size * scored).sum(1)

@@ -65,6 +65,7 @@ class MetricInfo:
         by_class: whether it weighs classes, so that a class with few rows makes it uncertain.
         mean: whether it is a mean over rows of values that they have by themselves, or the root of one: of parts of the
             rows the sums of weights, and of weights times values, can then be added. Others need all rows at once.
+        exponential: whether it is the exponential of a mean, whose interval is then that of the mean, exponentiated.
         least, most: the ends of the range of its values.
     """
 
@@ -75,6 +76,7 @@ class MetricInfo:
     percent: bool = False
     by_class: bool = False
     mean: bool = False
+    exponential: bool = False
     least: float = -math.inf
     most: float = math.inf
 
@@ -113,6 +115,7 @@ def metric_info(name: str) -> MetricInfo:
         percent=percent,
         by_class=bool(about.get("by_class", False)),
         mean="mean_of" in about,
+        exponential=bool(about.get("exponential", False)),
         least=-math.inf if least is None else least,
         most=math.inf if most is None else most,
     )

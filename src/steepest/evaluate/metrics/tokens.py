@@ -22,6 +22,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "perplexity": {
         "object": "perplexity",
         "by_row": "perplexity_by_row",
+        "exponential": True,
         "range": (1.0, None),
         "what": "exp of the loss per token",
         "groups": ["language"],
@@ -30,6 +31,7 @@ COMPONENTS: dict[str, dict[str, Any]] = {
     "word-perplexity": {
         "object": "word_perplexity",
         "by_row": "word_perplexity_by_row",
+        "exponential": True,
         "range": (1.0, None),
         "what": "exp of the loss per word",
         "groups": ["language"],
@@ -79,8 +81,9 @@ def word_perplexity(rows: TokenOutputs) -> Tensor:
 
 
 def bits_per_byte(rows: TokenOutputs) -> Tensor:
-    """Return the bits for a byte of the text: how far a code by this model would compress it."""
-    return rows.over(rows.bytes) / math.log(2.0)
+    """Return the bits for a byte of the text: how far a code by this model would compress it. NaN without bytes."""
+    found = rows.over(rows.bytes) / math.log(2.0)
+    return torch.where(found.isfinite(), found, math.nan)
 
 
 def token_accuracy(rows: TokenOutputs) -> Tensor:

@@ -14,8 +14,9 @@ class Lora(LowRank):
 
     ``A`` is drawn by the run's seed and ``B`` begins at 0, so the first outputs are those of the base. By default every
     linear layer but the output layer is adapted, as by PEFT's ``all-linear`` and as the paper of QLoRA advises;
-    embeddings, norms and biases stay. The scale α/r is held, also where learning rates are tuned: by default it is 2,
-    whatever r is. The library PEFT makes the adapters (``pip install '.[language]'``).
+    embeddings, norms, biases and what is no linear layer, such as the stacked experts of a mixture, stay. The scale α/r
+    is held, also where learning rates are tuned: by default it is 2, whatever r is. The library PEFT makes the adapters
+    (``pip install '.[language]'``).
 
     Source: Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022; Dettmers et al., QLoRA, NeurIPS
     2023, for the layers.

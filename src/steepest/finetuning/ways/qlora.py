@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -12,7 +13,7 @@ from torch import nn
 from steepest.errors import OptionError
 from steepest.finetuning.adapters import ADAPTER, LowRank, adapted_layers, unwrapped
 from steepest.finetuning.quantised import bytes_of_base, dequantised, quantise_layers, quantised_layers
-from steepest.finetuning.targets import ALL_LINEAR, target_names
+from steepest.finetuning.targets import ALL_LINEAR, layers_text, target_names
 from steepest.wording import memory_text
 
 COMPONENTS = {"qlora": {"object": "Qlora", "what": "low-rank adapters of a base in 4 bits (QLoRA)"}}
@@ -28,13 +29,15 @@ class Qlora(LowRank):
     8 bits themselves (double quantisation). A weight takes 4.127 bits. The run begins with the outputs of this
     quantised base, which are not those of the base. Layers, ranks, scale and library as for ``lora``; the library
     bitsandbytes computes with the weights (``pip install '.[language]'``), on CPUs and CUDA devices. Layers with an odd
-    number of inputs, embeddings, norms and biases keep 32 bits.
+    number of inputs, those of GPT-2 (``Conv1D``), stacked experts of mixtures, embeddings, norms and biases keep 32
+    bits.
 
     Source: Dettmers, Pagnoni, Holtzman & Zettlemoyer, QLoRA: Efficient Finetuning of Quantized LLMs, NeurIPS 2023; its
     products are those of bfloat16 (``compute=bf16``).
     """
 
     name = "qlora"
+    left_out = "neither 4 bits nor an adapter"
     by_name = ("dropout", "targets", "compute")
     bibtex = """
 @inproceedings{dettmers2023qlora,
@@ -71,7 +74,8 @@ class Qlora(LowRank):
         quantise_layers(model, plain, self.compute)
         if not [*quantised_layers(model)]:
             raise OptionError(
-                f"--finetune {str(self)!r}: no layer of the model can be put in 4 bits: {', '.join(names)}",
+                f"--finetune {str(self)!r}: no layer of the model can be put in 4 bits: "
+                f"{'; '.join(_wide_reasons(model, names))}",
                 hint="train adapters of the model as it is: --finetune lora.",
             )
         known: dict[str, Any] = vars(model)
@@ -95,7 +99,14 @@ class Qlora(LowRank):
     def said_of(self, model: nn.Module) -> str:
         """Return what the base takes, with what is said of any."""
         own, wide = bytes_of_base(model)
-        return f"{self.said}; base of {memory_text(own)} instead of {memory_text(wide)} in 32 bits"
+        said = f"{self.said}; base of {memory_text(own)} instead of {memory_text(wide)} in 32 bits"
+        wide_layers = [
+            name
+            for name, each in adapted_layers(model)
+            if not getattr(each.get_base_layer(), "in_4_bits", False)
+        ]
+        reasons = _wide_reasons(model, wide_layers) if self.targets == ALL_LINEAR else []
+        return "; ".join([said, *reasons, *self.remarks(model)])
 
     def merged(self, model: nn.Module) -> nn.Module:
         """Return a copy in 32 bits: dequantised weights with the adapters' product added."""
@@ -110,6 +121,18 @@ class Qlora(LowRank):
     def base(self, model: nn.Module) -> nn.Module:
         """Return a copy of the quantised base in 32 bits, whose weights are the dequantised ones."""
         return unwrapped(_wide(model))
+
+
+def _wide_reasons(model: nn.Module, names: Sequence[str]) -> list[str]:
+    """Return why layers of a model keep 32 bits, once for each reason."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        layer: Any = model.get_submodule(name)
+        layer = layer.get_base_layer() if hasattr(layer, "get_base_layer") else layer
+        odd = "have an odd number of inputs"
+        why = odd if isinstance(layer, nn.Linear) else f"are {type(layer).__name__}, and no torch.nn.Linear"
+        found.setdefault(why, []).append(name)
+    return [f"{layers_text(some)} {why}" for why, some in found.items()]
 
 
 def _wide(model: nn.Module) -> nn.Module:

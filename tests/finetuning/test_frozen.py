@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from steepest.errors import FolderError
-from steepest.record import frozen
+from steepest.finetuning import frozen
 from steepest.record.store import Folder
 from steepest.train.weights import held_names
 
