@@ -30,3 +30,18 @@ def installed(package: str) -> str:
     from importlib import metadata
 
     return metadata.version(package)
+
+
+def version_if_installed(package: str) -> str:
+    """Return the version of another package; empty where it is not installed.
+
+    Example:
+        >>> version_if_installed("numpy") == installed("numpy"), version_if_installed("no-such-package")
+        (True, '')
+    """
+    from importlib import metadata
+
+    try:
+        return installed(package)
+    except metadata.PackageNotFoundError:
+        return ""

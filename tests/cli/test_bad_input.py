@@ -280,6 +280,8 @@ RESUME = [
      "'mood'", "Known"),
     ("value out of range", replace("experiment.toml", "seeds = 2", "seeds = -2"), "-2", "greater than"),
     ("other torch", replace("experiment.toml", 'torch = "', 'torch = "0.4.1-'), "0.4.1-", "steepest compare"),
+    ("other library", replace("experiment.toml", "[plan.libraries]", '[plan.libraries]\nscipy = "0.4.1"'),
+     "scipy 0.4.1", "install scipy 0.4.1"),
 
      ("device that is gone", replace("experiment.toml", 'device = "cpu"', 'device = "cuda:77"'), "'cuda:77'", "--out"),
 

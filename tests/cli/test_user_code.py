@@ -56,6 +56,16 @@ SCHEDULE = """
 def waiting(steps, wait=2):
     return lambda step: 0.5 if step < wait else 1.0
 """
+PLANNER = """
+from dataclasses import replace
+from steepest.sweep.planners.grid import Ladder
+
+class Own(Ladder):
+    name = "own"
+
+    def points(self, setup, arm):
+        return replace(super().points(setup, arm), rules=super().points(setup, arm).rules[0:][:1], extra=0)
+"""
 EDITS = {
     "optimizer": ("mine.py", OPTIMIZER, "-1 *", "+1 *", ["-o", "mine.py:MyOpt(lr=0.1)"]),
     "values to try": ("mine.py", OPTIMIZER, "-1 *", "+1 *", ["-o", "mine.py:MyOpt(lr=0.1)", "--tune", "beta=0.1,0.2"]),
@@ -63,6 +73,7 @@ EDITS = {
     "schedule": ("mine.py", SCHEDULE, "1.0", "0.7", ["-o", "sgd(lr=0.1)", "--schedule", "mine.py:waiting(wait=1)"]),
     "schedule in a schedule": ("mine.py", SCHEDULE, "1.0", "0.7",
                                ["-o", "sgd(lr=0.1)", "--schedule", "warmup('mine.py:waiting')"]),
+    "planner": ("mine.py", PLANNER, "[0:]", "[5:]", ["-o", "sgd", "--planner", "mine.py:Own"]),
 }  # fmt: skip
 
 

@@ -7,6 +7,7 @@ import importlib.util
 import subprocess
 import sys
 from enum import Enum
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,19 @@ def test_an_installed_class_is_known_and_ours_needs_no_identity() -> None:
     tree = {"data": {}, "optimizers": ["adam", "torch:NAdam"], "protocol": {"schedule": "warmup(cosine)"}}
     codes = codes_of(wanted_arms(validate_experiment(tree), Objects()))
     assert [of for of, _ in codes] == ["optimizer torch:NAdam"]
+
+
+def test_libraries_that_runs_depend_on_are_known_by_their_versions() -> None:
+    tree = {
+        "data": {}, "optimizers": ["adam"], "model": {"model": "linear"},
+        "factors": {"model": ["hf:folder", "linear"], "finetune": ["full", "qlora(8)"]},
+    }  # fmt: skip
+    arms = wanted_arms(validate_experiment(tree), Objects())
+    named = {"transformers", "peft", "bitsandbytes", "optuna"}
+    versions = {name: version(name) for name in named if importlib.util.find_spec(name)}
+    assert codes_of(arms, "optuna(tpe)").libraries == versions
+    assert codes_of(arms).libraries == {name: each for name, each in versions.items() if name != "optuna"}
+    assert codes_of([arm for arm in arms if not arm.finetune and arm.model == "linear"]).libraries == {}
 
 
 def test_what_cannot_be_identified_is_never_the_same() -> None:

@@ -244,6 +244,53 @@ def test_weights_that_changed_in_place_are_refused_and_the_old_ones_go_on(tmp_pa
     assert [each.key for each in Folder(tmp_path / "run").records()] == runs
 
 
+WARM = """
+from steepest.procedures import Procedure, Stage
+
+def warm(start):
+    return Procedure((Stage(0.5, model=start), Stage(0.5, "best")))
+"""
+
+
+def test_weights_that_a_stage_begins_from_are_as_those_of_an_arm(tmp_path, capfd, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("warm.py").write_text(WARM)
+    folder = llama(tmp_path / "model")
+    command = [
+        "transformer(width=8, layers=1, heads=2)",
+        "--procedure",
+        "warm.py:warm('transformer(start=model)')",
+    ]
+    assert compared(tmp_path, *command) == 0
+    runs = [each.key for each in Folder(tmp_path / "run").records()]
+    before = altered(folder)
+    capfd.readouterr()
+    for again in (
+        lambda: compared(tmp_path, *command, "--seeds", "2"),
+        lambda: main(["refit", str(tmp_path / "run"), "--quiet"]),
+    ):
+        assert again() == 2
+        assert f"the model in '{folder.as_posix()}' is not the one that the runs" in capfd.readouterr().err
+    assert compared(tmp_path, *command, "--out", str(tmp_path / "other")) == 0
+    assert runs != [each.key for each in Folder(tmp_path / "other").records()]
+    (folder / "model.safetensors").write_bytes(before)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["resume", str(tmp_path / "run"), "--quiet"]) == 0
+    assert [each.key for each in Folder(tmp_path / "run").records()] == runs
+
+
+@pytest.mark.parametrize("teacher", ["'transformer(width=8, layers=1, heads=2)'", "'hf:model'", "runs/x"])
+def test_a_text_is_not_distilled(tmp_path, capfd, teacher):
+    """Before a teacher is looked for or trained."""
+    command = ["transformer(width=4, layers=1, heads=1)", "--procedure", f"distil({teacher})"]
+    assert compared(tmp_path, *command) == 2
+    err = " ".join(capfd.readouterr().err.split())
+    assert "has a teacher, but the data is a text" in err
+    assert "as two values of --model" in err
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_tokenizer_of_a_text_is_its_content(tmp_path):
     """Wherever it is; another content is other data."""
     pytest.importorskip("tokenizers")

@@ -15,11 +15,12 @@ import steepest as st
 from steepest.data.batches import BatchPlan
 from steepest.data.dataset import Part
 from steepest.data.table import read_table
-from steepest.errors import OptionError, SteepestError, UnknownNameError
+from steepest.errors import ModelError, OptionError, SteepestError, UnknownNameError
 from steepest.models import build_model
 from steepest.objectives import make_objective, read_objective
+from steepest.objectives import registry as losses
 from steepest.objectives.target import ClassTarget
-from steepest.objectives.taught import teacher_losses
+from steepest.objectives.taught import TEACHABLE, teacher_losses
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
 from steepest.procedures import make_procedure
@@ -28,6 +29,7 @@ from steepest.record.store import Folder
 from steepest.rng import stream, torch_stream
 from steepest.schedules import make_schedule
 from steepest.sweep.observer import Observer
+from steepest.sweep.stages import check_teachable
 from steepest.testing import ProcedureConformance
 from steepest.train.compiled import CompiledMethod
 from steepest.train.problem import SupervisedProblem
@@ -75,6 +77,36 @@ def test_the_divergence_is_that_of_probabilities(teaching: Teaching) -> None:
     assert torch.allclose(teacher_losses(ours, theirs, mean, loss), right / 5, rtol=1e-10)
     hard = teacher_losses(ours, theirs, Teaching(1.0, targets="hard"), loss)
     assert torch.equal(hard, functional.cross_entropy(ours, theirs.argmax(1), reduction="none"))
+
+
+@pytest.mark.parametrize("name", losses.names())
+def test_a_loss_compares_a_student_with_its_teacher_or_its_task_is_refused(name: str) -> None:
+    objective = read_objective({"quantile": "quantile(0.9)"}.get(name, name))
+    procedure = make_procedure("distil")
+    outputs, _ = objective.made_up(stream(0, "data", 4))
+    if objective.serves not in TEACHABLE:
+        with pytest.raises(OptionError, match=r"distil\(.*\) has a teacher, but the data is a text"):
+            check_teachable(procedure, objective.serves)
+        return
+    check_teachable(procedure, objective.serves)
+    found = teacher_losses(outputs, outputs.flip(0), Teaching(1.0), objective)
+    assert found.shape == outputs.shape[:1]
+    assert found.isfinite().all()
+    assert found.min() > 0.0
+
+
+@pytest.mark.parametrize("whole", [False, True])
+def test_a_teacher_by_a_prefix_is_a_model_wherever_it_is(
+    churn: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """A path of its own makes no comparison's folder of it."""
+    monkeypatch.chdir(tmp_path)
+    Path("m1").mkdir()
+    Path("m1/config.json").write_text("{}")
+    Path("m1/model.safetensors").touch()
+    teacher = f"hf:{(tmp_path / 'm1').as_posix()}" if whole else "hf:m1"
+    with pytest.raises(ModelError, match="is of texts, but the data is codes, values"):
+        compare(churn, tmp_path / "x", f"distil({teacher!r})")
 
 
 def test_answers_go_with_their_rows() -> None:

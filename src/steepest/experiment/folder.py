@@ -21,7 +21,7 @@ from steepest.data.sources.contract import Source
 from steepest.errors import FolderError
 from steepest.experiment.cells import TimedCell
 from steepest.experiment.devices import device_is_there
-from steepest.models import with_whole_path
+from steepest.models import with_whole_models, with_whole_path
 from steepest.prediction.about import built_from
 from steepest.recipe import (
     EXECUTION_OPTIONS,
@@ -39,6 +39,7 @@ from steepest.report.text import to_csv
 from steepest.report.usage import usage
 from steepest.sweep.arms import whole_path
 from steepest.sweep.codes import WEIGHTS, weights_of
+from steepest.version import version_if_installed
 
 
 def check_folder(
@@ -168,12 +169,14 @@ def _check_plan(plan: ExecutionPlan, folder: Folder) -> None:
     """Complain where this process cannot compute the same bits as the runs in the folder."""
     path = folder.path
     fresh = command("compare", path / "experiment.toml", "--out", path.with_name(f"{path.name}-again"))
-    if plan.torch and plan.torch != torch.__version__:
-        raise FolderError(
-            f"{path.as_posix()!r} was started with torch {plan.torch} and this is torch {torch.__version__}: "
-            "their runs may differ in the last digits",
-            hint=f"install torch {plan.torch}, or start a new folder: `{fresh}`.",
-        )
+    for name, version in {"torch": plan.torch, **plan.libraries}.items():
+        now = torch.__version__ if name == "torch" else version_if_installed(name)
+        if version and now not in ("", version):  # that a library is lacking is said where it is used
+            raise FolderError(
+                f"{path.as_posix()!r} was started with {name} {version} and this is {name} {now}: "
+                "the same runs may give other numbers",
+                hint=f"install {name} {version}, or start a new folder: `{fresh}`.",
+            )
     if not device_is_there(plan.device):
         raise FolderError(
             f"{path.as_posix()!r} was started on the device {plan.device!r}, which is not available",
@@ -196,13 +199,15 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
     }
     factors, arms, model = experiment.factors, experiment.arms, experiment.model
     model = model.model_copy(update={"model": with_whole_path(model.model)})
-    prepare = tuple(whole_path(each) for each in factors.prepare)
+    several = {
+        "prepare": tuple(map(whole_path, factors.prepare)),
+        "model": tuple(with_whole_path(each) for each in factors.model),
+        "procedure": tuple(map(with_whole_models, factors.procedure)),
+    }
     update = {
         "data": data.model_copy(update=whole),
         "model": model,
-        "factors": factors.model_copy(
-            update={"prepare": prepare, "model": tuple(with_whole_path(each) for each in factors.model)}
-        ),
+        "factors": factors.model_copy(update=several),
         "arms": tuple(_whole(arm) for arm in arms),
     }
     return experiment.model_copy(update=update)
@@ -211,7 +216,8 @@ def with_whole_paths(experiment: Experiment) -> Experiment:
 def _whole(arm: ArmOptions) -> ArmOptions:
     prepare = None if arm.prepare is None else whole_path(arm.prepare)
     model = arm.model and with_whole_path(arm.model)
-    return arm.model_copy(update={"prepare": prepare, "model": model})
+    procedure = arm.procedure and with_whole_models(arm.procedure)
+    return arm.model_copy(update={"prepare": prepare, "model": model, "procedure": procedure})
 
 
 def write_results(folder: Folder, comparison: Comparison) -> None:

@@ -27,7 +27,7 @@ from steepest.recipe import (
 )
 from steepest.record.store import Folder
 from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, wanted_arms
-from steepest.sweep.codes import WATCHING, WEIGHTS, codes_of, of_callbacks, weights_of
+from steepest.sweep.codes import WATCHING, WEIGHTS, Codes, codes_of, of_callbacks
 from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
 
@@ -48,8 +48,9 @@ def joined(
     began = validate_experiment(load_tree(path), where=str(path))
     experiment = going_on(folder, experiment, observer)
     wanted = wanted_arms(experiment, given)
-    check_weights(folder, weights_of(arm.model for arm in wanted))
-    _say_edited(folder, wanted, observer)
+    codes = codes_of(wanted, experiment.protocol.planner)
+    check_weights(folder, codes.weights)
+    _say_edited(folder, codes, observer)
     before, unmade = _arms_of(began, given)
     asked = _as_begun(wanted, before, source)
     stay, others = _kept(folder, began, experiment, given, before, asked)
@@ -150,8 +151,8 @@ def _as_begun(asked: Sequence[Wanted], before: Sequence[Wanted], source: Source)
     return found
 
 
-def _say_edited(folder: Folder, asked: Sequence[Wanted], observer: Observer) -> None:
-    kept, codes = folder.codes(), codes_of(asked)
+def _say_edited(folder: Folder, codes: Codes, observer: Observer) -> None:
+    kept = folder.codes()
     edited = [of for of, code in codes if kept.get(of, code.digest) != code.digest]
     if edited:
         observer.say(f"       the code has changed since it was trained in this folder: {', '.join(edited)}")
@@ -189,7 +190,7 @@ def _kept(
             continue
         as_tuned = arm.optimizer.axes == axes_in(experiment, given, arm.optimizer.name)
         alike = as_tuned and all(texts[name] in values for name, values in shared.items())
-        if same and alike and _code_unchanged(folder, arm):
+        if same and alike and _code_unchanged(folder, arm, experiment.protocol.planner):
             stay.append(arm)
         elif _key(arm, differing) not in replaced:
             lost.append(arm.name or label)
@@ -228,13 +229,13 @@ def _shared_values(began: Experiment, experiment: Experiment, asked: Sequence[Wa
     }
 
 
-def _code_unchanged(folder: Folder, arm: Wanted) -> bool:
+def _code_unchanged(folder: Folder, arm: Wanted, planner: str) -> bool:
     """Return whether what the user wrote for an arm is what its runs in the folder were trained with."""
-    kept, codes = folder.codes(), codes_of([arm])
+    kept, codes = folder.codes(), codes_of([arm], planner)
     own = dict(codes)
     if any(kept.get(f"{WEIGHTS}{text}", each.digest) != each.digest for text, each in codes.weights.items()):
         return False
-    if not own and f"optimizer {arm.optimizer.name}" in kept:
+    if f"optimizer {arm.optimizer.name}" in kept.keys() - own.keys():
         return False
     return all(kept.get(of) == code.digest for of, code in own.items())
 

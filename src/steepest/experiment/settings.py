@@ -54,11 +54,7 @@ from steepest.sweep.arms import Objects, PlannedArm, Wanted, texts_of, wanted_ar
 from steepest.sweep.bench import Bench
 from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant
-from steepest.sweep.defaults import (
-    class_weights,
-    equal_lengths,
-    explain_batch_size,
-)
+from steepest.sweep.defaults import class_weights, equal_lengths, explain_batch_size
 from steepest.sweep.observer import Observer
 from steepest.sweep.planner import check_drawn_at_once, check_lengths, make_planner
 from steepest.sweep.rows import about_rows, check_rows
@@ -67,6 +63,7 @@ from steepest.sweep.sites import described, nodes_of
 from steepest.sweep.stages import (
     check_finalists,
     check_stages,
+    check_teachable,
     check_teachers,
     check_unlabelled,
     in_stages,
@@ -188,9 +185,9 @@ class Settings:
             torch.cuda.set_device(device)
         for arm in self.arms:
             check_precision(arm.recipe.precision, device)  # again: a folder's device may be another
-        plan = (began or ExecutionPlan.model_validate({})).model_copy(
-            update={"torch": torch.__version__, "device": device}
-        )
+        plan = began or ExecutionPlan.model_validate({})
+        libraries = {**plan.libraries, **self.codes.libraries}
+        plan = plan.model_copy(update={"torch": torch.__version__, "libraries": libraries, "device": device})
         cells, steps = dict[str, Execution](), dict[str, StepTimings]()
         protocol, nodes = self.experiment.protocol, nodes_of(asked.workers)
         decides = asked.compile != "off" or protocol.equal == "seconds" or protocol.minutes is not None
@@ -253,6 +250,8 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     observer.stage("reading")
     datasets = Datasets(source)
     dataset = datasets.first
+    for arm in wanted:
+        check_teachable(make_procedure(arm.procedure), dataset.task)
     observer.say(data_text(dataset, datasets.sets))
     _say(observer, dataset.notes)
     if source.default_model and {arm.model for arm in wanted} == {source.default_model}:
@@ -267,7 +266,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
     )
     for what, how in judging.decided:
         observer.say(f"       {what}: {how}")
-    codes = codes_of(wanted)
+    codes = codes_of(wanted, protocol.planner)
     for kind, each in codes:
         if each.why:
             observer.say(f"warning: {kind} cannot be identified: {each.why}; its runs cannot be reused")
@@ -394,8 +393,8 @@ def _arm(
     multipliers(net, wanted.rates)
     shapes = [[name, list(each.shape)] for name, each in net.named_parameters()]
     code = {
-        "model": with_shapes(codes.models[wanted.model_text], shapes),
-        "schedule": codes.schedules[wanted.schedule].digest,
+        "model": with_shapes(codes.of["model"][wanted.model_text], shapes),
+        "schedule": codes.of["schedule"][wanted.schedule].digest,
     }
     objective, default = make_objective(wanted.loss, target_of(data)), target_of(data).loss
     check_objective(objective, wanted.loss or default, data)
@@ -404,13 +403,13 @@ def _arm(
         code["weights"] = codes.weights[wanted.model_text].digest
     loss = "" if wanted.loss == default else wanted.loss
     if loss:
-        code["loss"] = codes.losses[wanted.loss].digest
+        code["loss"] = codes.of["loss"][wanted.loss].digest
     if wanted.regularizer:
         check_regularizers(
             wanted.regularizer, net, data, tuple(table_columns(net, tuple(data.shape.cardinalities)))
         )
         check_watched(wanted.regularizer, data)
-        code["regularizer"] = codes.regularizers[wanted.regularizer].digest
+        code["regularizer"] = codes.of["regularizer"][wanted.regularizer].digest
     recipe = Recipe(
         data=folds[0],
         model=wanted.model_text,
@@ -433,7 +432,7 @@ def _arm(
         max_seconds=experiment.protocol.max_seconds,
         evaluations=experiment.protocol.evaluations,
     )
-    method = replace(wanted.optimizer, code=codes.optimizers[wanted.optimizer.name].digest)
+    method = replace(wanted.optimizer, code=codes.of["optimizer"][wanted.optimizer.name].digest)
     arm = PlannedArm(
         method=method,
         recipe=recipe,

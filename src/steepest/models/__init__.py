@@ -233,6 +233,23 @@ def with_whole_path(model: str | ModelBuilder) -> str | ModelBuilder:
     return str(replace(spec, options={**spec.options, option: whole}))
 
 
+def with_whole_models(procedure: str) -> str:
+    """Return the specification of a procedure with the paths from the root on of the models among its values.
+
+    Example:
+        >>> with_whole_models("distil('hf:no/such')"), with_whole_models("continue(0.5)")
+        ("distil('hf:no/such')", 'continue(0.5)')
+    """
+    spec = grammar.parse(procedure)
+
+    def whole(value: Any) -> Any:
+        return with_whole_path(value) if isinstance(value, str) else value
+
+    options = {name: whole(value) for name, value in spec.options.items()}
+    found = replace(spec, arguments=tuple(map(whole, spec.arguments)), options=options)
+    return procedure if found == spec else str(found)
+
+
 def implied(models: Iterable[str | ModelBuilder], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options of the data that models imply and that are not given: their task, and their tokenizer.
 

@@ -5,8 +5,12 @@ from __future__ import annotations
 from torch import Tensor
 from torch.nn import functional
 
+from steepest.data.dataset import Task
 from steepest.objectives import Objective
 from steepest.procedures.teaching import TEMPERATURE, Teaching
+
+TEACHABLE: frozenset[Task] = frozenset(("classification", "regression", "reconstruction"))
+"""Tasks with so few outputs for a row that a teacher's stay beside it; a text has a vocabulary at each token."""
 
 
 def teacher_losses(outputs: Tensor, answers: Tensor, teaching: Teaching, objective: Objective) -> Tensor:
@@ -14,6 +18,7 @@ def teacher_losses(outputs: Tensor, answers: Tensor, teaching: Teaching, objecti
 
     For classes :math:`T^2 \sum_k q_k (\log q_k - \log p_k)` with the probabilities p of the student and q of the
     teacher at temperature T, or the loss of the teacher's decision as the label; for numbers, the loss of its value.
+    The task is one of :data:`TEACHABLE`.
 
     Args:
         outputs: of the student, ``[B, K]`` or ``[B, 1]``.

@@ -151,12 +151,14 @@ class ExecutionPlan(FrozenOptions):
 
     Attributes:
         torch: the version of torch.
+        libraries: the versions of further libraries that the runs depend on, by their names.
         device: where all runs are made.
         length: length of the runs, and what a time budget changed.
         cells: how steps are computed, by what their time depends on.
     """
 
     torch: str = ""
+    libraries: dict[str, str] = Field(default_factory=dict)
     device: str = "cpu"
     length: RunLength | None = None
     cells: dict[str, Execution] = Field(default_factory=dict)

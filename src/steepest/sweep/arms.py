@@ -15,7 +15,7 @@ from steepest.data.numbers import STANDARD
 from steepest.data.variants import Variant
 from steepest.errors import OptionError, SteepestError
 from steepest.finetuning import finetuning_text
-from steepest.models import ModelBuilder, as_declared, with_whole_path
+from steepest.models import ModelBuilder, as_declared, with_whole_models, with_whole_path
 from steepest.objectives import loss_text
 from steepest.optim.selection import patterns_text, rates_text
 from steepest.optim.spec import MethodSpec
@@ -123,6 +123,7 @@ class Wanted:
         object.__setattr__(self, "labels", variant.labels or TRUE_LABELS)
         object.__setattr__(self, "prepare", whole_path(self.prepare))
         object.__setattr__(self, "model", with_whole_path(self.model))
+        object.__setattr__(self, "procedure", with_whole_models(self.procedure))
         object.__setattr__(self, "loss", loss_text(self.loss) if self.loss else "")
         object.__setattr__(self, "regularizer", regularizer_text(self.regularizer))
         object.__setattr__(self, "rates", rates_text(self.rates))

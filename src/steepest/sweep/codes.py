@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,12 +10,18 @@ from steepest import schedules
 from steepest.components import grammar
 from steepest.components.identity import Code, of_reference, of_value
 from steepest.components.identity.weights import of_weights
-from steepest.models import ModelBuilder, begins_from
+from steepest.components.prefixes import prefix_of
+from steepest.components.prefixes import registry as prefixes
+from steepest.finetuning import registry as ways
+from steepest.models import ModelBuilder, begins_from, with_whole_path
 from steepest.procedures import make_procedure
+from steepest.recipe import DEFAULT_PLANNER
 from steepest.regularizers import specs_of
 from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
+from steepest.sweep.planner import registry as planners
 from steepest.train.callback import Callback
+from steepest.version import version_if_installed
 
 WATCHING = "watching callback "
 """How a folder calls the code of a callback that only watches, before its text."""
@@ -28,22 +34,18 @@ class Codes:
     """The code of a comparison.
 
     Attributes:
-        optimizers: by their names.
-        models, losses, regularizers, schedules, procedures: by their texts.
+        of: by its kind, such as ``loss``, and by the text that names it; of an optimizer by its name.
         callbacks: of the callbacks that can change runs, together.
         watching: of those that only watch, by their texts: no run is made anew for another code.
         weights: of the files that models begin from, by the models' texts.
+        libraries: versions of the libraries besides torch that its components declare, by their names.
     """
 
-    optimizers: dict[str, Code]
-    models: dict[str, Code]
-    schedules: dict[str, Code]
-    procedures: dict[str, Code]
-    losses: dict[str, Code]
-    regularizers: dict[str, Code]
+    of: Mapping[str, Mapping[str, Code]]
     callbacks: Code
     watching: dict[str, Code] = field(default_factory=dict[str, Code])
     weights: dict[str, Code] = field(default_factory=dict[str, Code])
+    libraries: dict[str, str] = field(default_factory=dict[str, str])
 
     def kept(self) -> Iterator[tuple[str, Code]]:
         """Yield what a folder keeps: every code of the user, that of callbacks that only watch, and of weights."""
@@ -56,38 +58,70 @@ class Codes:
 
     def __iter__(self) -> Iterator[tuple[str, Code]]:
         """Yield every code of the user with what it is the code of, such as ``optimizer mine.py:MyOpt``."""
-        kinds = {
-            "model": self.models,
-            "loss": self.losses,
-            "regularizer": self.regularizers,
-            "schedule": self.schedules,
-            "procedure": self.procedures,
-        }
-        for kind, codes in kinds.items():
+        for kind, codes in self.of.items():
             for text, code in codes.items():
                 if code.digest:
                     yield f"{kind} {text}", code
-        for name, code in self.optimizers.items():
-            if code.digest:
-                yield f"optimizer {name}", code
         if self.callbacks.digest:
             yield "callbacks", self.callbacks
 
 
-def codes_of(arms: Sequence[Wanted]) -> Codes:
-    """Return the code of the optimizers, models, losses, regularizers and so on of arms."""
+def codes_of(arms: Sequence[Wanted], planner: str = DEFAULT_PLANNER) -> Codes:
+    """Return the code of the optimizers, models, losses, regularizers and so on of arms, and of what plans their runs.
+
+    Args:
+        arms: what is compared.
+        planner: how their trials are drawn.
+    """
+    models = models_of(arms)
     return Codes(
-        {arm.optimizer.name: of_optimizer(arm.optimizer) for arm in arms},
-        {arm.model_text: of_model(arm.model) for arm in arms}
-        | {text: of_model(text) for arm in arms for text in make_procedure(arm.procedure).models},
-        {arm.schedule: of_schedule(arm.schedule) for arm in arms},
-        {arm.procedure: of_component(arm.procedure) for arm in arms},
-        {arm.loss: of_component(arm.loss) for arm in arms if arm.loss},
-        {arm.regularizer: of_regularizers(arm.regularizer) for arm in arms if arm.regularizer},
+        {
+            "model": {text: of_model(model) for text, model in models.items()},
+            "loss": {arm.loss: of_component(arm.loss) for arm in arms if arm.loss},
+            "regularizer": {
+                arm.regularizer: of_regularizers(arm.regularizer) for arm in arms if arm.regularizer
+            },
+            "schedule": {arm.schedule: of_schedule(arm.schedule) for arm in arms},
+            "procedure": {arm.procedure: of_component(arm.procedure) for arm in arms},
+            "planner": {planner: of_component(planner)},
+            "optimizer": {arm.optimizer.name: of_optimizer(arm.optimizer) for arm in arms},
+        },
         of_callbacks(arms[0].callbacks),
         of_watching(arms[0].callbacks),
-        weights_of(arm.model for arm in arms),
+        weights_of(models.values()),
+        libraries_of(models, arms, planner),
     )
+
+
+def models_of(arms: Iterable[Wanted]) -> dict[str, str | ModelBuilder]:
+    """Return the models that arms train, those of the stages of their procedures included, by their texts."""
+    found: dict[str, str | ModelBuilder] = {}
+    for arm in arms:
+        found[arm.model_text] = arm.model
+        found |= {text: text for text in map(with_whole_path, make_procedure(arm.procedure).models)}
+    return found
+
+
+def libraries_of(models: Iterable[str], arms: Iterable[Wanted], planner: str) -> dict[str, str]:
+    """Return the versions of the libraries that runs depend on, by their names; what is not installed is left out.
+
+    A component declares them under ``libraries``.
+
+    Args:
+        models: the models that are trained, as texts.
+        arms: what is compared.
+        planner: how their trials are drawn.
+
+    Example:
+        >>> libraries_of(["linear", "nets.py:Net"], [], DEFAULT_PLANNER)
+        {}
+    """
+    named = [(prefixes, prefix_of(text)) for text in models]
+    named += [(ways, grammar.parse(arm.finetune).name) for arm in arms if arm.finetune]
+    named.append((planners, grammar.parse(planner).name))
+    entries = [registry.entry(name) for registry, name in named if name and ":" not in name]
+    names = sorted({each for entry in entries for each in entry.more.get("libraries", ())})
+    return {name: found for name in names if (found := version_if_installed(name))}
 
 
 def weights_of(models: Iterable[str | ModelBuilder]) -> dict[str, Code]:
@@ -161,7 +195,7 @@ def _of_all(text: str, references: Iterable[str]) -> Code:
 
 
 def of_component(text: str) -> Code:
-    """Return the code of a loss or procedure; what a procedure does is in the recipes of its stages."""
+    """Return the code of a loss, planner or procedure; what a procedure does is in the recipes of its stages."""
     name = grammar.parse(text).name
     return of_reference(name) if ":" in name else Code(name)
 

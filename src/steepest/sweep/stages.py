@@ -11,8 +11,10 @@ from typing import Any, Literal
 from torch import nn
 
 from steepest.components import grammar
+from steepest.data.dataset import Task
 from steepest.errors import OptionError, SteepestError, UnknownNameError
 from steepest.models import registry as models
+from steepest.objectives.taught import TEACHABLE
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure
 from steepest.recipe import WHOLE_BATCH, flag_of
@@ -113,6 +115,25 @@ def check_teachers(procedure: Procedure) -> None:
         if not spec.is_reference:
             with of_teacher(procedure):
                 models.entry(spec.name)
+
+
+def check_teachable(procedure: Procedure, task: Task) -> None:
+    """Raise an ``OptionError`` if students are to learn where a teacher's answers are too many to stay with their rows.
+
+    Example:
+        >>> from steepest.procedures import make_procedure
+        >>> check_teachable(make_procedure("distil"), "language")
+        Traceback (most recent call last):
+        ...
+        steepest.errors.OptionError: distil('mlp(hidden=(256, 256))', 0.9) has a teacher, but the data is a text: ...
+        Hint: leave the procedure out; teacher and student are compared as two values of model.
+    """
+    if task not in TEACHABLE and any(stage.taught for stage in procedure.stages):
+        raise OptionError(
+            f"{procedure.title} has a teacher, but the data is a text: its answer to a row would be a distribution "
+            "over the whole vocabulary for every token",
+            hint="leave the procedure out; teacher and student are compared as two values of --model.",
+        )
 
 
 def check_finalists(arm: Wanted, finalists: int) -> None:

@@ -15,7 +15,13 @@ from steepest.errors import ModelError, first_line, is_out_of_memory
 from steepest.wording import first_few
 
 COMPONENTS = {
-    "hf": {"object": "find", "what": "models of Hugging Face", "groups": ["model"], "tokenizer": "folder"}
+    "hf": {
+        "object": "find",
+        "what": "models of Hugging Face",
+        "groups": ["model"],
+        "tokenizer": "folder",
+        "libraries": ["transformers"],
+    }
 }
 
 PADDING = 128

@@ -6,7 +6,13 @@ from typing import Any
 
 from steepest.finetuning.adapters import LowRank
 
-COMPONENTS = {"dora": {"object": "Dora", "what": "adapters of directions, and lengths, of weights (DoRA)"}}
+COMPONENTS = {
+    "dora": {
+        "object": "Dora",
+        "what": "adapters of directions, and lengths, of weights (DoRA)",
+        "libraries": ["peft"],
+    }
+}
 
 
 class Dora(LowRank):

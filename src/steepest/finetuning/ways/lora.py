@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from steepest.finetuning.adapters import LowRank
 
-COMPONENTS = {"lora": {"object": "Lora", "what": "low-rank adapters of linear layers (LoRA)"}}
+COMPONENTS = {
+    "lora": {
+        "object": "Lora",
+        "what": "low-rank adapters of linear layers (LoRA)",
+        "libraries": ["peft"],
+    }
+}
 
 
 class Lora(LowRank):

@@ -16,7 +16,13 @@ from steepest.finetuning.quantised import bytes_of_base, dequantised, quantise_l
 from steepest.finetuning.targets import ALL_LINEAR, layers_text, target_names
 from steepest.wording import memory_text
 
-COMPONENTS = {"qlora": {"object": "Qlora", "what": "low-rank adapters of a base in 4 bits (QLoRA)"}}
+COMPONENTS = {
+    "qlora": {
+        "object": "Qlora",
+        "what": "low-rank adapters of a base in 4 bits (QLoRA)",
+        "libraries": ["peft", "bitsandbytes"],
+    }
+}
 
 
 class Qlora(LowRank):

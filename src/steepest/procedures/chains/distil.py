@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from steepest.components import grammar
+from steepest.components.prefixes import prefix_of
 from steepest.errors import OptionError
 from steepest.procedures.procedure import POINTS, Point, Procedure, Stage
 from steepest.procedures.pruning import check_one_of, check_share
@@ -42,7 +43,8 @@ def distil(
     of both parts alike at any T. The teacher answers every training row once, in evaluation mode, and its answer stays
     with its row however batches are drawn; what regularizers do to a batch's inputs, it does not see. Of numbers, the
     second part is the training loss with the teacher's value as the target. With ``alpha=0`` it is plain training of
-    the student for the rest of the length.
+    the student for the rest of the length. Models of texts cannot be taught: an answer would be a distribution over
+    the vocabulary for every token.
 
     A folder in place of the model, such as ``distil(runs/x)``, takes the network of a finished comparison as the
     teacher: the best one, or that of an ``arm``. Nothing of the length is spent on it. It reads the rows of the data
@@ -130,13 +132,13 @@ def distil(
 
 
 def is_folder(teacher: object) -> bool:
-    """Return whether a teacher is a path and no model: it has a separator, and neither options nor an object of a file.
+    """Return whether a teacher is a path and no model: it has a separator, and neither options, an object nor a prefix.
 
     Example:
-        >>> [is_folder(each) for each in ("runs/x", "linear", "mlp(hidden=(4,))", "my/nets.py:Net", "./x")]
-        [True, False, False, False, True]
+        >>> [is_folder(each) for each in ("runs/x", "linear", "mlp(hidden=(4,))", "my/nets.py:Net", "hf:/x", "./x")]
+        [True, False, False, False, False, True]
     """
-    if not isinstance(teacher, str):
+    if not isinstance(teacher, str) or prefix_of(teacher):
         return False
     path = teacher.replace("\\", "/")
     return "/" in path and not _REFERENCE.search(path)

@@ -43,6 +43,7 @@ COMPONENTS = {
     "optuna": {
         "object": "OptunaSearch",
         "what": "Optuna's samplers and pruners, from earlier results; extra optuna",
+        "libraries": ["optuna"],
     }
 }
 
