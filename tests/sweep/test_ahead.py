@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +19,7 @@ from steepest.sweep import ahead
 from steepest.sweep.ahead import Ahead, Compiling
 from steepest.sweep.bench import Bench, Way
 from steepest.sweep.crew import Crew
-from steepest.sweep.processes import Processes
+from steepest.sweep.processes import LOWEST, Processes
 
 WAYS = {(1, name): Way(make_rule("sgd"), Execution()) for name in ("first", "second", "third")}
 
@@ -44,6 +45,11 @@ class Doing(Compiling):
             os.kill(os.getpid(), signal.SIGKILL)
         if mark := os.environ.get("MARK"):
             Path(mark, self.key[1]).touch()
+        if self.key[1] == "starts":
+            Path(mark or "", "starts").write_text(str(subprocess.Popen(["sleep", "600"]).pid))
+            time.sleep(600)
+        if self.key[1] == "long":
+            time.sleep(600)
         time.sleep(0.3)
         return 12.5
 
@@ -135,3 +141,65 @@ def test_nobody_waits_for_processes_that_have_nothing_to_do(tmp_path) -> None:
     with Crew(1, Processes(tmp_path / "workers")) as crew:
         crew.hear(wait=True)
         assert crew.idle
+
+
+def test_a_program_is_not_waited_for_when_patience_has_ended_and_goes_on_for_the_next_time(
+    beside, bench, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("MARK", str(tmp_path))
+    beside.begin(bench, [((1, "long"), WAYS[1, "first"]), ((1, "second"), WAYS[1, "second"])])
+    [worker] = beside.crew.workers
+    while not (tmp_path / "long").exists():
+        time.sleep(0.01)
+    asked = iter([True])
+    assert beside.first_of([(1, "long"), (1, "second")], lambda: next(asked, False)) is None
+    beside.let_go()
+    assert beside.crew.idle
+    assert beside.crew.aside == [worker]
+    assert os.getpriority(os.PRIO_PROCESS, worker.link.process.pid) == LOWEST
+    beside.begin(bench, [((1, "third"), WAYS[1, "third"])])  # it gets nothing else to do
+    assert beside.first_of([(1, "third")], lambda: True) == (1, "third")
+    assert not (tmp_path / "second").exists()
+    assert worker.link.process.poll() is None
+    beside.crew.__exit__(None, None, None)
+    assert worker.link.process.poll() is not None
+
+
+def test_one_that_ends_aside_leaves_its_process_nothing_to_do(beside, bench, tmp_path, monkeypatch):
+    monkeypatch.setenv("MARK", str(tmp_path))
+    beside.begin(bench, [((1, "first"), WAYS[1, "first"])])
+    [worker] = beside.crew.workers
+    while not (tmp_path / "first").exists():
+        time.sleep(0.01)
+    beside.let_go()
+    while beside.crew.aside:
+        beside.crew.hear(wait=False)
+        time.sleep(0.01)
+    assert worker.link.process.wait() is not None
+    assert beside.crew.lost == 0
+
+
+def test_what_a_process_has_started_ends_with_it(beside, bench, tmp_path, monkeypatch):
+    """A compiler that a process had called went on after the command."""
+    monkeypatch.setenv("MARK", str(tmp_path))
+    beside.begin(bench, [((1, "starts"), WAYS[1, "first"])])
+    while not (tmp_path / "starts").exists() or not (tmp_path / "starts").read_text():
+        time.sleep(0.01)
+    compiler = int((tmp_path / "starts").read_text())
+    os.kill(compiler, 0)
+    beside.crew.__exit__(None, None, None)
+    while (
+        Path(f"/proc/{compiler}").exists()
+        and "Z" not in Path(f"/proc/{compiler}/stat").read_text().split()[2]
+    ):
+        time.sleep(0.01)
+
+
+def test_a_process_is_there_while_this_one_only_waits(tmp_path, monkeypatch, bench):
+    monkeypatch.setattr(ahead, "Compiling", Doing)
+    with Crew(0, Processes(tmp_path / "workers")) as crew:
+        alone = Ahead(crew, 1)
+        with alone.in_all_places():
+            alone.begin(bench, [((1, "first"), WAYS[1, "first"])])
+            assert alone.first_of([(1, "first")], lambda: True) == (1, "first")
+        assert alone.took == {(1, "first"): 12.5}

@@ -68,6 +68,14 @@ def test_slow_steps_are_timed_in_fewer_rounds(monkeypatch, seconds: float, round
     assert machine.order == ["a", "b"] * rounds
 
 
+@pytest.mark.parametrize(("share", "rounds"), [(1.0, ROUNDS), (0.3, LEAST_ROUNDS), (0.1, 2), (0.01, 1)])
+def test_a_short_time_budget_leaves_fewer_rounds(monkeypatch, share: float, rounds: int) -> None:
+    machine = Machine(0.0)
+    monkeypatch.setattr(module.time, "perf_counter", lambda: machine.now)
+    interleaved({"a": machine.block("a", 0.4), "b": machine.block("b", 0.4)}, share=share)
+    assert machine.order == ["a", "b"] * rounds
+
+
 @pytest.fixture(scope="module")
 def bench(churn) -> Bench:
     import steepest as st

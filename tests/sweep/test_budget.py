@@ -8,26 +8,23 @@ from types import SimpleNamespace
 import pytest
 
 import steepest as st
+from steepest.compare.limits import too_short
 from steepest.errors import OptionError
 from steepest.experiment import budget as module
-from steepest.experiment.budget import (
-    Clock,
-    about,
-    check_minutes,
-    decided,
-    expected,
-    fit_length,
-    foretold,
-    outgrown,
-    settle,
-)
+from steepest.experiment.budget import about, decided, expected, fit_length, outgrown, settle
+from steepest.experiment.enough import check_minutes, foretold
 from steepest.experiment.settings import Settings, decide
 from steepest.recipe import Execution, RunLength
 from steepest.record.schema import CurvePoint, Record
 from steepest.record.store import Folder
+from steepest.sweep import clock as clocks
+from steepest.sweep.baselines import budget_within
 from steepest.sweep.bench import Bench
+from steepest.sweep.clock import Clock
+from steepest.sweep.estimate import slowed
 from steepest.sweep.observer import Observer
 from steepest.sweep.timing import StepTimings
+from steepest.wording import counted
 
 TIMES = {"adam": 2e-3, "sgd": 1e-3}
 
@@ -39,11 +36,12 @@ class Ends(st.Callback):
 class FakeBench(Bench):
     """Steps that take what they are said to take, and no programs."""
 
-    def steps(self, ways):
+    def steps(self, ways, rounds=0):
+        del rounds
         return {key: TIMES[way.rule.called] for key, way in ways.items()}
 
-    def evaluation(self, way):
-        del way
+    def evaluation(self, way, a_step=0.0, *, once=False):
+        del way, a_step, once
         return 0.005, 0.002
 
 
@@ -108,7 +106,7 @@ NOW = 5000.0
 
 @pytest.fixture(autouse=True)
 def _time_stands_still(monkeypatch) -> None:
-    monkeypatch.setattr(module, "time", SimpleNamespace(perf_counter=lambda: NOW))
+    monkeypatch.setattr(clocks, "time", SimpleNamespace(perf_counter=lambda: NOW))
 
 
 def started(seconds_ago: float) -> float:
@@ -192,9 +190,49 @@ def test_minutes_that_are_too_few_are_refused_before_anything_ran(churn) -> None
         OptionError, match=r"a time budget of 0.01 minutes is too short for 2 optimizers"
     ) as caught:
         check_minutes(decision(churn, minutes=0.01))
-    enough = float(caught.value.hint.split("at least ")[1].split()[0])
+    enough = float(caught.value.hint.split("(--minutes ")[1].split(")")[0])
     check_minutes(decision(churn, minutes=enough))
     check_minutes(decision(churn))
+
+
+@pytest.mark.parametrize("busier", [1.0, 1.4])
+@pytest.mark.parametrize(
+    ("minutes", "gone", "baselines"), [(0.01, 0.0, 0.0), (0.3, 8.0, 5.0), (1, 60.0, 10.0)]
+)
+def test_minutes_that_a_hint_names_pass_every_rule_also_where_the_machine_is_busier(
+    churn, runner, minutes, gone, baselines, busier
+) -> None:
+    """They were refused with a larger number, accepted with another one, and called too short with a third."""
+    try:
+        check_minutes(decision(churn, minutes=minutes), started(gone), baselines)
+        said = foretold(decision(churn, minutes=minutes), started(gone), baselines)
+        assert said.startswith(f"{counted(minutes, 'minute')} will not be enough")
+    except OptionError as error:
+        said = error.hint or ""
+    enough = float(said.split("--minutes ")[1].split()[0].strip("),"))
+    made = decision(churn, minutes=enough)
+    cells = slowed(made.plan.cells, busier)
+    steps = {
+        key: replace(
+            each, execution=cells[key], eager={name: busier * took for name, took in each.eager.items()}
+        )
+        for key, each in made.steps.items()
+    }
+    made = replace(made.planned(cells), steps=steps)
+    check_minutes(made, started(busier * gone), busier * baselines)
+    longer = budget_within(enough) / budget_within(minutes)
+    assert foretold(made, started(busier * gone), busier * baselines * longer) == ""
+    runner.best = 50
+    found = settle(made, runner, started(busier * gone), lambda: busier * baselines * longer)
+    assert too_short(found.setup(found.length), made.experiment.protocol, found.plan, baselines) is None
+
+
+def test_less_tuning_goes_first_then_length_then_seeds(churn, runner) -> None:
+    kept: list[tuple[int, int, int, bool]] = []
+    for minutes in (30, 1.36, 1.0, 0.3, 0.15):
+        made = settle(decision(churn, minutes=minutes, epochs=6), runner, started(0.0)).length
+        kept.append((made.scan_rates or 0, made.full_rates or 0, made.seeds or 0, made.epochs == 6))
+    assert kept == [(7, 3, 5, True), (5, 2, 5, True), (5, 2, 5, False), (5, 2, 3, False), (3, 1, 3, False)]
 
 
 def test_a_comparison_that_has_begun_is_not_refused_afterwards(churn, runner) -> None:
@@ -232,6 +270,13 @@ def test_where_not_even_an_epoch_fits_there_is_no_pilot(churn, runner) -> None:
     made = settle(decision(churn, minutes=0.05, seeds=1), runner, started(0.0))
     assert runner.made == []
     assert made.length.why.startswith("1 epoch (the time budget is too short for a pilot run)")
+
+
+def test_where_no_time_is_left_for_a_pilot_a_typical_length_is_assumed(churn, runner) -> None:
+    """Reading and measuring took half of the time already."""
+    made = settle(decision(churn, minutes=5), runner, started(160.0))
+    assert runner.made == []
+    assert made.length.why == "5 epochs (assumed: no time was left for a pilot run)"
 
 
 # --- the folder ------------------------------------------------------------------------------------------------
@@ -287,9 +332,9 @@ def test_a_dry_run_counts_the_wait_for_the_compiler(churn, monkeypatch) -> None:
         (1, 5.0, 5.0, ""),
         # 20 s of the first minute, 10 s of baselines, 9 s of a pilot and 3 s afterwards leave less than half of it
         (1, 20.0, 10.0, "1 minute will not be enough: the least is about 72 s, with 30 s of training; "
-                        "--minutes 2 is expected to suffice"),
-        (1, 60.0, 10.0, "1 minute will not be enough: the least is about 1 min 52 s, with 30 s of training; "
-                        "--minutes 3.5 is expected to suffice"),
+                        "--minutes 3 is expected to suffice"),
+        (1, 60.0, 10.0, "1 minute will not be enough: the least is about 1 min 43 s, with 30 s of training; "
+                        "--minutes 6 is expected to suffice"),
         (30, 60.0, 20.0, ""),
     ],
 )  # fmt: skip

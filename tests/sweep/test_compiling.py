@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
 import pytest
 
 from steepest.optim import make_rule
 from steepest.recipe import Execution, Recipe
+from steepest.sweep import clock as clocks
 from steepest.sweep import machine
 from steepest.sweep import timing as module
 from steepest.sweep.bench import Way
+from steepest.sweep.clock import Patience
 from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import contestants
 from steepest.sweep.estimate import fit_budget
@@ -154,6 +158,7 @@ class FakeBench:
     apart: dict[str, float] = field(default_factory=dict)
     now: float = 0.0
     made: list[str] = field(default_factory=list)
+    share: float = 1.0
     programs: Programs = field(default_factory=Programs)
     recipe: Recipe = field(
         default_factory=lambda: Recipe(
@@ -174,7 +179,8 @@ class FakeBench:
         self.now += seconds
         return seconds
 
-    def steps(self, ways: Mapping) -> dict:
+    def steps(self, ways: Mapping, rounds: int = 0) -> dict:
+        del rounds
         return {
             key: (self.compiled if way.compiled else self.eager)[way.rule.called] for key, way in ways.items()
         }
@@ -183,8 +189,8 @@ class FakeBench:
         del execution
         return self.apart.get(rule.called, 1e-6)
 
-    def evaluation(self, way: Way) -> tuple[float, float]:
-        del way
+    def evaluation(self, way: Way, a_step: float = 0.0, *, once: bool = False) -> tuple[float, float]:
+        del way, a_step, once
         return 0.008, 0.01
 
 
@@ -313,3 +319,113 @@ def test_what_is_decided_stays() -> None:
     steps = StepTimings.measured(bench, execution, contestants(NAMES))
     assert steps.settled(steps.choose(lambda: work(None))) == execution
     assert bench.made == []
+
+
+# --- with a time budget ----------------------------------------------------------------------------------------
+
+
+class FakeAhead:
+    """Other processes that compile one step after the other, by the clock of the bench."""
+
+    places = 1
+
+    def __init__(self, bench: FakeBench, takes: float, fails: tuple[str, ...] = ()) -> None:
+        self.bench, self.takes, self.fails = bench, takes, fails
+        self.took: dict[tuple[int, str], float] = {}
+        self.queue: list[tuple[int, str]] = []
+        self.tried: set[tuple[int, str]] = set()
+        self.ready = math.inf
+
+    def begin(self, bench: FakeBench, ways) -> None:
+        del bench
+        for key, _ in ways:
+            if key not in self.tried:
+                self.tried.add(key)
+                self.queue.append(key)
+                self.ready = min(self.ready, self.bench.now + self.takes)
+
+    def makes(self, key: tuple[int, str]) -> bool:
+        return key in self.took or self.queue[:1] == [key]
+
+    @contextmanager
+    def in_all_places(self):
+        yield
+
+    def first_of(self, keys, patient):
+        while True:
+            found = next((key for key in keys if key in self.took or key not in self.queue), None)
+            if found is not None or not patient():
+                return found
+            self.bench.now += 1.0
+            if self.bench.now >= self.ready:
+                key = self.queue.pop(0)
+                if key[1] not in self.fails:
+                    self.bench.made.append(key[1])
+                    self.took[key] = self.takes
+                self.ready = self.bench.now + self.takes if self.queue else math.inf
+
+
+def with_patience(monkeypatch, bench: FakeBench, most: float) -> Patience:
+    monkeypatch.setattr(clocks, "time", SimpleNamespace(perf_counter=lambda: bench.now))
+    return Patience(most)
+
+
+@pytest.mark.parametrize(("takes", "ready"), [(8.0, 4), (12.0, 3), (21.0, 1), (90.0, 0)])
+def test_steps_that_are_not_compiled_after_a_share_of_the_budget_are_eager(monkeypatch, takes, ready) -> None:
+    """It was waited for the last compiler, for twice the budget."""
+    bench = fake()
+    steps = steps_of(bench)
+    steps.ahead = FakeAhead(bench, takes)
+    patience = with_patience(monkeypatch, bench, 40.0)
+    chosen = steps.choose(lambda: work(200.0 - bench.now), patience=patience)
+    assert len(chosen) == ready
+    assert bench.now <= 41.0
+    assert set(steps.late) == set(NAMES) - set(chosen)
+    settled = steps.settled(chosen)
+    assert settled.compiled == chosen
+    assert {name: settled.timings.seconds_a_step[name] for name in steps.late} == dict.fromkeys(
+        steps.late, 2e-3
+    )
+
+
+def test_what_is_ready_after_patience_has_ended_is_taken_and_nothing_is_waited_for(monkeypatch) -> None:
+    bench = fake()
+    steps = steps_of(bench)
+    steps.ahead = ahead = FakeAhead(bench, 30.0)
+    patience = with_patience(monkeypatch, bench, 25.0)
+    assert steps.choose(lambda: work(200.0 - bench.now), only=("adam",), patience=patience) == NAMES[1:]
+    assert steps.late == ("adam",)
+    bench.made.append("adam")  # during the pilot
+    ahead.took[ahead.queue.pop(0)] = 30.0
+    before = bench.now
+    assert steps.choose(lambda: work(200.0 - bench.now), patience=patience) == ("adam",)
+    assert bench.now - before < 1.0
+
+
+def test_nothing_is_begun_that_is_expected_to_take_longer_than_it_is_waited_for(monkeypatch) -> None:
+    for more in ({}, {"compiles": False}):
+        bench = fake()
+        steps = steps_of(bench)
+        steps.ahead = FakeAhead(bench, 5.0)
+        patience = with_patience(monkeypatch, bench, 19.0)  # the first takes 20 s where nothing is known
+        assert steps.choose(lambda: work(200.0), patience=patience, **more) == ()
+        assert bench.made == steps.ahead.queue == []
+
+
+@pytest.mark.parametrize(("most", "made"), [(60.0, True), (31.0, False)])
+def test_what_no_other_process_can_compile_is_compiled_here_where_there_is_time(
+    monkeypatch, most, made
+) -> None:
+    bench = fake()
+    steps = steps_of(bench)
+    steps.ahead = FakeAhead(bench, 10.0, fails=("momentum",))
+    patience = with_patience(monkeypatch, bench, most)
+    steps.choose(lambda: work(300.0 - bench.now), patience=patience)
+    assert ("momentum" in bench.made) == made
+    assert bench.now <= most + 1.0
+
+
+def test_steps_that_have_to_be_compiled_are_waited_for(monkeypatch) -> None:
+    bench = fake()
+    patience = with_patience(monkeypatch, bench, 1.0)
+    assert steps_of(bench, compile="on").choose(lambda: work(200.0), patience=patience) == NAMES

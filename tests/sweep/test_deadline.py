@@ -62,6 +62,32 @@ def test_parts_have_all_arms_with_the_same_seeds_before_any_arm_is_missing() -> 
     ]  # fmt: skip
 
 
+def test_tuning_is_left_out_before_seeds_and_seeds_before_arms() -> None:
+    found = [
+        (len(each.arms), len(each.seeds), each.scan_rates, each.full_rates)
+        for each in parts(five("sgd", "adam"))
+    ]
+    assert found[:6] == [(2, 5, 7, 3), (2, 5, 7, 3), (2, 5, 5, 2), (2, 5, 3, 1), (2, 5, 3, 0), (2, 4, 7, 3)]
+    assert found[-5:] == [(2, 1, 3, 0), (1, 1, 7, 3), (1, 1, 5, 2), (1, 1, 3, 1), (1, 1, 3, 0)]
+    procedures = replace(procedures_of("train", "lottery(0.5, 1)", optimizer="adam", seeds=5), by_seed=True)
+    assert {each.full_rates for each in parts(procedures)} == {3, 2, 1}, (
+        "a stage starts from a run at full length"
+    )
+
+
+def test_all_arms_are_there_where_the_whole_tuning_takes_longer_than_the_budget() -> None:
+    """Some arms were tuned to the end, and the others left out."""
+    made = five("sgd", "adam")
+    tuned = replace(made, only_arms=True, seeds=made.seeds[:1])
+    history, _ = played(made, 0.7 * plan_seconds(tuned, TIMES, {}))
+    part = largest_part(made, TIMES, history, 0.0)
+    assert part is not None
+    assert len(part.arms) == 2
+    assert not next_runs(part, history)
+    assert part.full_rates < made.full_rates
+    assert left_out(made, part)[1].startswith("the tuning beyond ")
+
+
 def test_with_enough_time_everything_is_made() -> None:
     made = five()
     history, _ = played(made, 1e9)

@@ -15,11 +15,10 @@ from steepest.evaluate.metrics import metric_info
 from steepest.recipe import ExecutionPlan, Protocol
 from steepest.record.schema import Record
 from steepest.sweep.arms import PlannedArm
-from steepest.sweep.estimate import plan_seconds
+from steepest.sweep.clock import LEAST_SHARE
+from steepest.sweep.estimate import ENOUGH_STEPS, MARGIN, fit_budget, slowed, suggested_minutes
 from steepest.sweep.setup import Setup
 
-ENOUGH_STEPS = 1000
-"""Runs of less than an epoch say something about optimizers from so many steps on."""
 ENOUGH_SEEDS = 5
 """With fewer, an interval over seeds is too wide to say that a network is no better than a constant."""
 TUNING_FAILED, TUNING_DOUBTED = "tuning failed", "default rate may be better"
@@ -112,11 +111,13 @@ def restricted(effects: Sequence[Effect], bounds: Limits) -> list[Effect]:
     return [each if each.name in kept else each.model_copy(update=doubted) for each in effects]
 
 
+def is_short(epochs: float, steps: int) -> bool:
+    """Return whether runs have less than an epoch and fewer than 1,000 steps."""
+    return epochs < 1 and steps < ENOUGH_STEPS
+
+
 def too_short(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: float) -> Short | None:
     """Return how short the runs are if they have less than an epoch and fewer than 1,000 steps, otherwise None.
-
-    The time that would suffice is that of one epoch with the full tuning and all seeds, because a budget restores
-    those first.
 
     Args:
         setup: has the steps.
@@ -125,25 +126,44 @@ def too_short(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: flo
         before: seconds that the baselines took.
     """
     fitted, steps = plan.length, setup.shortest
-    if fitted is None or fitted.epochs >= 1 or steps >= ENOUGH_STEPS:
+    if fitted is None or not is_short(fitted.epochs, steps):
         return None
     cut = protocol.minutes is not None and (protocol.epochs is None or fitted.epochs < protocol.epochs)
     if not cut or protocol.minutes is None:
         return Short(steps, fitted.epochs)
-    factor = 1 / fitted.epochs
-    full = replace(
-        setup,
-        lengths={name: math.ceil(length * factor) for name, length in setup.lengths.items()},
-        seeds=tuple(protocol.seed + i for i in range(protocol.seeds)),
-        scan_rates=protocol.scan_rates,
-        full_rates=protocol.full_rates,
+    return Short(
+        steps, fitted.epochs, protocol.minutes, _enough(setup, protocol, plan, before, fitted.epochs)
     )
-    seconds = _SPARE * (before + plan_seconds(full, plan.cells, {}))
-    return Short(steps, fitted.epochs, protocol.minutes, max(math.ceil(seconds / 60), 2 * protocol.minutes))
+
+
+def _enough(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: float, epochs: float) -> float:
+    """Return the minutes with which the runs are expected to be long enough, by the rule that fits them to a budget."""
+
+    def build(length: float) -> Setup:
+        return replace(
+            setup,
+            lengths={name: math.ceil(steps * length / epochs) for name, steps in setup.lengths.items()},
+            seeds=tuple(protocol.seed + i for i in range(protocol.seeds)),
+            scan_rates=protocol.scan_rates,
+            full_rates=protocol.full_rates,
+            only_arms=False,
+        )
+
+    arms = int((plan.length.fitted if plan.length else {}).get("arms", "0").partition(" ")[0])
+    left_out = max(arms / len(setup.arms), 1.0)  # where time was up before all arms were complete
+    cells, per_epoch = slowed(plan.cells, MARGIN * left_out), min(arm.per_epoch for arm in setup.arms)
+    wanted = max(1.0, protocol.epochs or 1.0)
+
+    def suffices(minutes: float) -> bool:
+        seconds = max(60 * minutes / _SPARE - MARGIN * before, LEAST_SHARE * 60 * minutes)
+        found = fit_budget(build, wanted, per_epoch, cells, seconds)
+        return not is_short(found.epochs, found.setup.shortest)
+
+    return suggested_minutes(protocol.minutes or 0.0, suffices)
 
 
 _SPARE = 1.3
-"""What the time for an epoch is multiplied by: for the pilot run, measuring and compiling."""
+"""What the time for training is multiplied by: for the pilot run, measuring and compiling."""
 
 
 def mistuned(evidence: Evidence, arm: PlannedArm) -> str:

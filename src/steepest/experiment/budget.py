@@ -9,20 +9,20 @@ from __future__ import annotations
 
 import math
 import re
-import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from steepest.errors import OptionError
 from steepest.experiment.settings import Settings
 from steepest.optim import make_rule
-from steepest.recipe import SUBJECTS, Execution, Experiment, Protocol, RunLength, stable_hash
+from steepest.recipe import Execution, Experiment, RunLength, stable_hash
 from steepest.regularizers import without_ends
 from steepest.report.format import seconds as duration
+from steepest.report.words import listed
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import PlannedArm
-from steepest.sweep.baselines import budget_within
+from steepest.sweep.clock import AFTER_SECONDS, COMPILING_SHARE, Clock, Patience
 from steepest.sweep.compiling import Work, with_choice
 from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arms, pilot_recipe
 from steepest.sweep.estimate import at_a_time, fit_budget, plan_seconds
@@ -32,8 +32,6 @@ from steepest.sweep.runner import Runner
 from steepest.sweep.setup import Setup
 from steepest.wording import counted
 
-LEAST_SHARE = 0.5
-"""Share of a budget that the networks get, however long everything else took."""
 PILOT_SHARE = 0.15
 """Share of a budget that a pilot may take."""
 TYPICAL_EPOCHS = 5.0
@@ -44,58 +42,8 @@ LARGEST_GUESS = 20.0
 """Length that a plan is made with where no pilot will run."""
 MANY_RUNS = 1_000
 """More runs than this are begun only with ``--yes``."""
-AFTER_SECONDS = 3.0
-"""What saving the models and writing the report takes, about."""
 LATE = 1.05
 """A comparison that is expected to take so many times its budget is said to take longer."""
-
-
-@dataclass(frozen=True)
-class Clock:
-    """The time of a comparison.
-
-    Attributes:
-        budget: seconds that were given, or None.
-        started: when the clock began, in the seconds of ``time.perf_counter``.
-        besides: returns the seconds of what is done beside the networks, about.
-    """
-
-    budget: float | None
-    started: float
-    besides: Callable[[], float] = lambda: 0.0
-
-    @classmethod
-    def of(cls, protocol: Protocol, started: float | None = None) -> Clock:
-        """Return the clock of a protocol, which began now if not earlier."""
-        budget = None if protocol.minutes is None else 60 * protocol.minutes
-        return cls(budget, time.perf_counter() if started is None else started)
-
-    @property
-    def gone(self) -> float:
-        """Seconds since the clock began."""
-        return time.perf_counter() - self.started
-
-    @property
-    def left(self) -> float | None:
-        """Seconds that the networks get from now on, or None without a budget."""
-        if self.budget is None:
-            return None
-        return max(self.budget - self.gone - self.besides() - AFTER_SECONDS, LEAST_SHARE * self.budget)
-
-
-def time_left(clock: Clock) -> Callable[[], float] | None:
-    """Return what tells the seconds that the networks have from now on; None without a budget.
-
-    The networks get what is left now, at least :data:`LEAST_SHARE` of the budget; the rest was used up before them.
-
-    Args:
-        clock: the time of the comparison, when the length is decided.
-    """
-    left = clock.left
-    if left is None:
-        return None
-    ends = clock.gone + left
-    return lambda: ends - clock.gone
 
 
 def with_minutes(experiment: Experiment, minutes: float) -> Experiment:
@@ -111,29 +59,6 @@ def with_minutes(experiment: Experiment, minutes: float) -> Experiment:
         )
     protocol = experiment.protocol.model_copy(update={"minutes": float(minutes)})
     return experiment.model_copy(update={"protocol": protocol})
-
-
-def check_minutes(settings: Settings) -> None:
-    """Refuse a budget into which not even the smallest comparison fits, as far as is known before anything ran.
-
-    Raises:
-        OptionError: it does not fit.
-    """
-    minutes = settings.experiment.protocol.minutes
-    if minutes is None or decided(settings) is not None:
-        return
-    settings = with_times(settings)
-    found = fit_budget(_build(settings), 1.0, settings.per_epoch, settings.plan.cells, 60 * minutes)
-    if not found.fits:
-        least = plan_seconds(found.setup, settings.plan.cells, {}) / 60
-        enough = max(math.ceil(10 * least) / 10, 0.1)
-        differing = found.setup.differing or ("optimizer",)
-        one, many = SUBJECTS[differing[0]] if len(differing) == 1 else ("arm", "arms")
-        what = counted(len(settings.arms), one, many)
-        raise OptionError(
-            f"a time budget of {counted(minutes, 'minute')} is too short for {what}",
-            hint=f"give at least {counted(enough, 'minute')} (--minutes {enough:g}), or fewer {many}.",
-        )
 
 
 def check_number(settings: Settings, history: History) -> None:
@@ -226,13 +151,14 @@ def settle(
     clock = replace(Clock.of(protocol, started), besides=besides)
     begun = decided(settings)
     if begun is not None:
-        return _of_length(_with_compiled(settings, begun, None, runner), begun)
+        return _of_length(_with_compiled(settings, begun, None, runner, Patience()), begun)
+    patience = Patience.of(clock)
     if protocol.epochs is not None:
         epochs, why = protocol.epochs, f"{counted(protocol.epochs, 'epoch')}, given"
     else:
-        epochs, why = find_length(settings, runner, clock)
+        epochs, why = find_length(settings, runner, clock, patience)
     wanted = RunLength(epochs=epochs, why=why)
-    settings = _with_compiled(settings, wanted, clock, runner)
+    settings = _with_compiled(settings, wanted, clock, runner, patience)
     fitted = fit_length(settings, wanted, clock)
     about_it = {"asked": asked_for(settings), "fitted": fitted_to(settings)}
     return _of_length(settings, fitted.model_copy(update=about_it))
@@ -252,6 +178,16 @@ def expected(settings: Settings) -> tuple[Settings, RunLength, bool, float]:
     Returns:
         The settings, the length, whether the length is known already, and the seconds that compiling will take.
     """
+    budget = Clock.of(settings.experiment.protocol).budget
+    new = decided(settings) is None
+    settings, wanted, known, wait = expected_steps(settings)
+    if new and budget is not None:
+        wanted = within(settings, wanted, budget - wait)
+    return settings, wanted, known, wait
+
+
+def expected_steps(settings: Settings) -> tuple[Settings, RunLength, bool, float]:
+    """Return what :func:`expected` does, with the length that is wanted before it is fitted to a budget."""
     protocol = settings.experiment.protocol
     clock = Clock.of(protocol)
     begun = decided(settings)
@@ -262,26 +198,34 @@ def expected(settings: Settings) -> tuple[Settings, RunLength, bool, float]:
             update={"why": f"chosen by a pilot run; {LARGEST_GUESS:g} epochs assumed here"}
         )
     settings, wait = with_times(settings), 0.0
+    patience = Patience.of(None if begun else clock)
     for key, steps in settings.steps.items():
-        chosen = steps.choose(_work(settings, key, wanted, None if begun else clock), compiles=False)
+        work = _work(settings, key, wanted, None if begun else clock)
+        chosen = steps.choose(work, compiles=False, patience=patience)
         first, later = steps.waits()
         lacking = sum(name not in steps.compiled for name in chosen)
-        wait += (later if wait else first) + (lacking - 1) * later if lacking else 0.0
+        takes = (later if wait else first) + (lacking - 1) * later if lacking else 0.0
+        wait, patience.spent = wait + takes, patience.spent + takes
         settings = settings.planned({key: steps.settled(chosen)})
-    if begun is None and clock.budget is not None:
-        wanted = within(settings, wanted, clock.budget - wait)
     return settings, wanted, known, wait
 
 
 def compile_ahead(settings: Settings, ahead: Ahead) -> None:
-    """Let the steps be compiled that are expected to be, but for the first, which this process needs at once."""
+    """Let the steps be compiled that are expected to be.
+
+    Without a time budget the first one is left out: this process needs it at once, and makes it. With a budget it makes
+    none, as it could not leave off.
+    """
     begun = decided(settings)
     wanted, clock = _typical(settings), None if begun else Clock.of(settings.experiment.protocol)
     settings, of_pilots = with_times(settings), str(make_rule("adam"))
+    patience = Patience.of(clock)
+    first = 1 if math.isinf(patience.most) else 0
     for key, steps in settings.steps.items():
         steps.ahead = ahead
-        lacking = steps.lacking(steps.choose(_work(settings, key, wanted, clock), compiles=False))
-        steps.begin(sorted(lacking, key=lambda name: name != of_pilots)[1:])
+        chosen = steps.choose(_work(settings, key, wanted, clock), compiles=False, patience=patience)
+        lacking = steps.lacking(chosen)
+        steps.begin(sorted(lacking, key=lambda name: name != of_pilots)[first:])
 
 
 def usually_together(settings: Settings, history: History) -> bool:
@@ -296,8 +240,12 @@ def _typical(settings: Settings) -> RunLength:
     return decided(settings) or RunLength(epochs=settings.experiment.protocol.epochs or TYPICAL_EPOCHS)
 
 
-def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float, str]:
+def find_length(
+    settings: Settings, runner: Runner, clock: Clock, patience: Patience | None = None
+) -> tuple[float, str]:
     """Return the number of epochs that pilots find, and how; one epoch where the time is too short for a pilot.
+
+    Where the time for all that precedes training is used up, there is no pilot, and a typical length is assumed.
 
     There is one pilot for each recipe without its optimizer and schedule; the longest length holds for all arms.
     """
@@ -310,7 +258,7 @@ def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float
         steps = settings.steps[arm.cell]
         execution = settings.execution(arm)
         if adam in steps.rules:
-            chosen = steps.choose(_work(settings, arm.cell, typical, clock), only=(adam,))
+            chosen = steps.choose(_work(settings, arm.cell, typical, clock), only=(adam,), patience=patience)
             compiled = [name for name in chosen if name == adam]
             execution = with_choice(steps.execution, steps.prospects(), compiled)
         most = PILOT_STEPS
@@ -318,9 +266,13 @@ def find_length(settings: Settings, runner: Runner, clock: Clock) -> tuple[float
             pace = execution.timings.seconds_a_step
             a_step = pace.get(adam, sum(pace.values()) / len(pace))
             an_epoch = arm.per_epoch * a_step + execution.timings.seconds_an_evaluation
-            epochs = int(PILOT_SHARE * clock.budget / len(arms) / an_epoch)
-            if not epochs:
+            share = PILOT_SHARE * clock.budget / len(arms)
+            epochs = int(min(share, clock.preparing) / an_epoch)
+            if share < an_epoch:
                 found.append((1.0, "the time budget is too short for a pilot run", arm))
+                continue
+            if not epochs:
+                found.append((TYPICAL_EPOCHS, "assumed: no time was left for a pilot run", arm))
                 continue
             most = min(PILOT_STEPS, epochs * arm.per_epoch)
         runner.cells = {**settings.plan.cells, arm.cell: execution}
@@ -349,43 +301,9 @@ def fit_length(settings: Settings, wanted: RunLength, clock: Clock) -> RunLength
     return found
 
 
-def foretold(settings: Settings, started: float, baselines: float) -> str:
-    """Return that a time budget will not be kept, and the least that is expected; nothing where it is kept.
-
-    Args:
-        settings: with timed steps.
-        started: when the clock of the comparison began.
-        baselines: seconds that the baselines will take.
-    """
-    minutes, clock = settings.experiment.protocol.minutes, Clock.of(settings.experiment.protocol, started)
-    if minutes is None or decided(settings) is not None:
-        return ""
-    settings, length, known, wait = expected(settings)
-    networks = plan_seconds(settings.setup(length), settings.plan.cells, {})
-    fixed = clock.gone + wait + AFTER_SECONDS
-
-    def least(given: float) -> tuple[float, float]:
-        """Return the seconds besides training, and those of training, that so many minutes lead to at least."""
-        before = fixed + baselines * budget_within(given) / budget_within(minutes)
-        before += 0.0 if known else 60 * given * PILOT_SHARE
-        share = 60 * given * LEAST_SHARE
-        return before, networks if networks < 60 * minutes * LEAST_SHARE else share
-
-    if sum(least(minutes)) <= LATE * 60 * minutes:
-        return ""
-    keeps = minutes
-    while sum(least(keeps)) > LATE * 60 * keeps:
-        keeps = math.floor(2 * keeps + 1) / 2
-    before, training = least(minutes)
-    return (
-        f"{counted(minutes, 'minute')} will not be enough: the least is about {duration(before + training)}, with "
-        f"{duration(training)} of training; --minutes {keeps:g} is expected to suffice"
-    )
-
-
 def within(settings: Settings, wanted: RunLength, seconds: float) -> RunLength:
     """Return the length, trials and seeds with which a comparison fits into some seconds."""
-    found = fit_budget(_build(settings), wanted.epochs, settings.per_epoch, settings.plan.cells, seconds)
+    found = fit_budget(build_of(settings), wanted.epochs, settings.per_epoch, settings.plan.cells, seconds)
     lost = f"to fit the time budget: {'; '.join(found.given_up)}" if found.given_up else ""
     return RunLength(
         epochs=found.epochs,
@@ -468,16 +386,27 @@ def with_times(settings: Settings) -> Settings:
     return settings.planned(cells)
 
 
-def _with_compiled(settings: Settings, wanted: RunLength, clock: Clock | None, runner: Runner) -> Settings:
+def _with_compiled(
+    settings: Settings, wanted: RunLength, clock: Clock | None, runner: Runner, patience: Patience
+) -> Settings:
     """Return the settings with an execution plan in which whose steps are compiled is no longer open."""
     settings = with_times(settings)
+    late: dict[str, None] = {}
     for key, steps in settings.steps.items():
-        chosen = steps.choose(_work(settings, key, wanted, clock))
+        chosen = steps.choose(_work(settings, key, wanted, clock), patience=patience)
+        late |= dict.fromkeys(steps.late)
         execution = steps.settled(chosen)
         for name in steps.rules if execution.compile == "on" else steps.faults:
             if why := steps.why_eager(name):
                 runner.observer.say(f"steps  {name} runs eagerly: {why}")
         settings = settings.planned({key: execution})
+    for ahead in {id(steps.ahead): steps.ahead for steps in settings.steps.values() if steps.ahead}.values():
+        ahead.let_go()
+    if late:
+        runner.observer.say(
+            f"steps  {listed(list(late))} {'runs' if len(late) == 1 else 'run'} eagerly: compiling takes more than "
+            f"{100 * COMPILING_SHARE:.0f} % of the time budget"
+        )
     runner.cells = settings.plan.cells
     return settings
 
@@ -496,5 +425,6 @@ def _work(settings: Settings, cell: str, wanted: RunLength, clock: Clock | None)
     )
 
 
-def _build(settings: Settings) -> Callable[[float], Setup]:
+def build_of(settings: Settings) -> Callable[[float], Setup]:
+    """Return what makes the full setup for a number of epochs."""
     return lambda epochs: settings.setup(RunLength(epochs=epochs))

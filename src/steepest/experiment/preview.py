@@ -9,9 +9,10 @@ from steepest.components.held import holding
 from steepest.components.references import looking
 from steepest.data.sources.contract import Source
 from steepest.experiment.baselines import Baselines
-from steepest.experiment.budget import MANY_RUNS, check_minutes, expected, foretold, outgrown, time_text
+from steepest.experiment.budget import MANY_RUNS, expected, outgrown, time_text
 from steepest.experiment.cautions import shortness
 from steepest.experiment.controls import WHY, with_controls
+from steepest.experiment.enough import check_minutes, foretold
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
@@ -95,8 +96,8 @@ def _preview(
     settings = decide(experiment, source, given, observer)
     began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
     settings = settings.measured(began, observer)
-    check_minutes(settings)
     fits = Baselines(folder, settings, settings.judging.metrics, observer)
+    check_minutes(settings, started, fits.to_come())
     late = foretold(settings, started, fits.to_come())
     settings, length, known, wait = expected(settings)
     cells = settings.plan.cells

@@ -25,20 +25,17 @@ from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import outputs_on
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import (
-    Clock,
     about,
-    check_minutes,
     check_number,
     compile_ahead,
-    foretold,
     outgrown,
     settle,
-    time_left,
     usually_together,
 )
 from steepest.experiment.cautions import shortness
 from steepest.experiment.controls import with_controls
 from steepest.experiment.emptied import emptied
+from steepest.experiment.enough import check_minutes, foretold
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
@@ -71,6 +68,7 @@ from steepest.report.words import listed
 from steepest.sweep.ahead import Ahead
 from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_models, baseline_rows, take_over
+from steepest.sweep.clock import Clock, time_left
 from steepest.sweep.complete import complete as carry_out
 from steepest.sweep.crew import Crew
 from steepest.sweep.deadline import Deadline, largest_part
@@ -164,7 +162,8 @@ def _carry_out(
         folder, experiment, settings.dataset, settings.timed_cells
     )  # another may have begun it
     settings = settings.measured(began, observer)
-    check_minutes(settings)
+    fits = Baselines(folder, settings, settings.judging.metrics, observer)
+    check_minutes(settings, started, fits.to_come())
     if not yes:
         check_number(settings, folder.history())
     _write_experiment(folder, as_recorded(folder, experiment), settings)
@@ -188,7 +187,6 @@ def _carry_out(
     )
     for line in rows_text(settings.plan.cells, settings.arms):
         observer.say(line)
-    fits = Baselines(folder, settings, metrics, observer)
     if late := foretold(settings, started, fits.to_come()):
         observer.say(f"warning: {late}")
     asked, cells = experiment.execution.workers, settings.plan.cells.values()
@@ -267,7 +265,7 @@ def _decided(
     beside = usually_together(settings, folder.history())
     if beside:
         fits.begin(crew)
-    compile_ahead(settings, Ahead(crew))
+    compile_ahead(settings, Ahead(crew, with_room(cores())))
     if not beside:
         fits.on_test_sets()
     settings = settle(settings, runner, started, lambda: fits.expected() / max(crew.most, 1))

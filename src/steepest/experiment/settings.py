@@ -51,7 +51,7 @@ from steepest.report.progress import data_text
 from steepest.schedules import LONG, make_schedule
 from steepest.sweep.advice import advice
 from steepest.sweep.arms import Objects, PlannedArm, Wanted, texts_of, wanted_arms
-from steepest.sweep.bench import Bench
+from steepest.sweep.bench import Bench, share_within
 from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.defaults import class_weights, equal_lengths, explain_batch_size
@@ -192,6 +192,7 @@ class Settings:
         protocol, nodes = self.experiment.protocol, nodes_of(asked.workers)
         decides = asked.compile != "off" or protocol.equal == "seconds" or protocol.minutes is not None
         once = len(self.timed_cells) >= MANY_CELLS and not decides
+        share = share_within(protocol.minutes, [len(cell.methods) for cell in self.timed_cells.values()])
         for key, cell in self.timed_cells.items():
             known = plan.cells.get(key)
             changed = "" if known is None else known.changed(cell.of)
@@ -200,7 +201,7 @@ class Settings:
                 known = None
             arm = cell.arm
             data = self.datasets[arm.folds[0]].to(device)
-            bench = Bench(data, arm.recipe, arm.model, device, Programs(announce=observer.stage))
+            bench = Bench(data, arm.recipe, arm.model, device, Programs(announce=observer.stage), share)
             if known is None:
                 known = choose_execution(bench, asked, self.runs, nodes)
             else:  # in which process a run is made is no matter of its numbers

@@ -192,6 +192,11 @@ def left_out(whole: Setup, part: Setup) -> list[str]:
         lacking.append(f"{'arm' if len(names) == 1 else 'arms'} {listed(names)}")
     if seeds := [str(each) for each in whole.seeds[len(part.seeds) :]]:
         lacking.append(f"{len(seeds)} of {counted(len(whole.seeds), 'seed')} of all arms ({listed(seeds)})")
+    if (part.scan_rates, part.full_rates) != (whole.scan_rates, whole.full_rates):
+        rates = max(part.trial_counts.values(), default=part.scan_rates)
+        what = "rate" if rates_alone([arm.method for arm in whole.arms if arm.tuned]) else "trial"
+        best = f"the best {part.full_rates} at full length" if part.full_rates else "the best of them"
+        lacking.append(f"the tuning beyond {counted(rates, what)} and {best}")
     if whole.has_references and not part.has_references:
         lacking.append("the runs at library defaults and without a schedule")
     return lacking

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -45,10 +46,12 @@ class Ahead:
 
     Attributes:
         crew: the processes.
+        waiting: how many there may be while this process does nothing but wait, if more than else.
         took: seconds of what is done.
     """
 
     crew: Crew
+    waiting: int = 0
     took: dict[Key, float] = field(default_factory=dict[Key, float])
     _jobs: dict[Key, Compiling] = field(default_factory=dict[Key, Compiling])
     _tried: set[Key] = field(default_factory=set[Key])
@@ -86,6 +89,38 @@ class Ahead:
         while self._is_going(key):
             self.crew.hear(wait=True)
         return self.took.pop(key, None)
+
+    def first_of(self, keys: Iterable[Key], patient: Callable[[], bool]) -> Key | None:
+        """Wait for a program that is done in another process, or that none makes; return None where patience ends.
+
+        Args:
+            keys: of programs that were begun.
+            patient: whether to wait on; it is asked about every second.
+        """
+        wanted = list(keys)
+        self.crew.hear(wait=False)
+        while True:
+            found = next((key for key in wanted if key in self.took or key not in self._jobs), None)
+            if found is not None or not patient():
+                return found
+            self.crew.hear(wait=True, patient=patient)
+
+    @contextmanager
+    def in_all_places(self) -> Generator[None]:
+        """Let there be as many processes as while this one does nothing but wait, and afterwards as before, or one."""
+        most = self.crew.most
+        self.crew.allow(max(most, self.waiting))
+        try:
+            yield
+        finally:
+            self.crew.allow(max(most, min(self.waiting, 1)))
+
+    def let_go(self) -> None:
+        """Wait for no program any longer: those that are being made go on, for the next time."""
+        self.crew.hear(wait=False)
+        for job in self._jobs.values():
+            self.crew.let_go(job)
+        self._jobs.clear()
 
     def _is_going(self, key: Key) -> bool:
         job = self._jobs.get(key)

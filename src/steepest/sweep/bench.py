@@ -6,7 +6,7 @@ import math
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, TypeVar
@@ -24,6 +24,7 @@ from steepest.optim.selection import freeze
 from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, Recipe
 from steepest.record.schema import Record, RunKey
+from steepest.sweep.clock import MEASURING_SHARE
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.making import thread_count
 from steepest.sweep.methods import difference, make_method
@@ -66,38 +67,62 @@ CHECKED = 8
 """Steps in which a compiled program is held against eager steps."""
 
 
-def in_rounds(blocks: Mapping[K, Callable[[], float]], rounds: int = ROUNDS) -> dict[K, list[float]]:
+def in_rounds(
+    blocks: Mapping[K, Callable[[], float]], rounds: int = ROUNDS, share: float = 1.0
+) -> dict[K, list[float]]:
     """Return what each block takes in every round, timed in turn, in the order of the rounds.
 
     Args:
         blocks: each returns the seconds that it took.
         rounds: at most.
+        share: of the usual seconds, after which no round begins; the first one is always made.
     """
     found: dict[K, list[float]] = {name: [] for name in blocks}
     started = time.perf_counter()
     for done in range(rounds):
         taken = time.perf_counter() - started
-        if done and taken > (MOST_SECONDS if done >= LEAST_ROUNDS else MUCH_SECONDS):
+        if done and taken > share * (MOST_SECONDS if done >= LEAST_ROUNDS else MUCH_SECONDS):
             break
         for name, block_of in blocks.items():
             found[name].append(block_of())
     return found
 
 
-def interleaved(blocks: Mapping[K, Callable[[], float]], rounds: int = ROUNDS) -> dict[K, float]:
+def interleaved(
+    blocks: Mapping[K, Callable[[], float]], rounds: int = ROUNDS, share: float = 1.0
+) -> dict[K, float]:
     """Return the lower quartile of what each block takes, timed in turn, round after round.
 
     Args:
         blocks: each returns the seconds that it took.
         rounds: at most.
+        share: of the usual seconds, after which no round begins.
 
     Example:
         >>> slow_at_first = iter([5.0, 1.2, 1.0, 1.1, 1.0, 1.3, 1.0])
         >>> interleaved({"a": lambda: next(slow_at_first), "b": lambda: 2.0})
         {'a': 1.0, 'b': 2.0}
     """
-    found = in_rounds(blocks, rounds)
+    found = in_rounds(blocks, rounds, share)
     return {name: sorted(values)[(len(values) - 1) // 4] for name, values in found.items()}
+
+
+def share_within(minutes: float | None, methods: Sequence[int]) -> float:
+    """Return the share of the usual time that each measurement gets, so that all take a part of a time budget.
+
+    Args:
+        minutes: the budget, or None.
+        methods: how many optimizers each of the cells has: in a cell rows, threads and eager steps are timed, and
+            every compiled step.
+
+    Example:
+        >>> share_within(None, [4]), share_within(60.0, [4]), share_within(1.0, [3])
+        (1.0, 1.0, 0.15)
+    """
+    if minutes is None:
+        return 1.0
+    measurements = sum(3 + each for each in methods)
+    return min(1.0, MEASURING_SHARE * 60.0 * minutes / (MUCH_SECONDS * measurements))
 
 
 @dataclass(frozen=True)
@@ -149,6 +174,7 @@ class Bench:
         model: the user's own model, or None.
         device: where.
         programs: the compiled steps of the model on this dataset.
+        share: of the usual time that a measurement takes at most, where a time budget is short.
     """
 
     dataset: Dataset
@@ -156,6 +182,7 @@ class Bench:
     model: ModelBuilder | None
     device: str
     programs: Programs = field(default_factory=Programs)
+    share: float = 1.0
 
     def steps(self, ways: Mapping[K, Way], rounds: int = ROUNDS) -> dict[K, float]:
         """Return the seconds of a training step in some ways, infinity where the memory does not suffice.
@@ -169,7 +196,7 @@ class Bench:
         """
         if rounds == 1:
             return interleaved({name: _Timed(self, way, keep=False) for name, way in ways.items()}, 1)
-        return interleaved(self._timed(ways), rounds)
+        return interleaved(self._timed(ways), rounds, self.share)
 
     def rounds(self, ways: Mapping[K, Way]) -> dict[K, list[float]]:
         """Return the seconds of a training step in some ways in every round, in which each was timed once.
@@ -177,7 +204,7 @@ class Bench:
         Raises:
             StepError: the first step fails in one of them.
         """
-        return in_rounds(self._timed(ways))
+        return in_rounds(self._timed(ways), share=self.share)
 
     def _timed(self, ways: Mapping[K, Way]) -> dict[K, Callable[[], float]]:
         keep = len(ways) * count_parameters(self.network()) <= MOST_KEPT
@@ -196,7 +223,8 @@ class Bench:
                 "gradient": (1.0, lambda: torch.autograd.grad(held(), weights, allow_unused=True)),
                 **made,
             }
-            seconds = interleaved({kind: partial(self._evaluated, *call) for kind, call in calls.items()})
+            blocks = {kind: partial(self._evaluated, *call) for kind, call in calls.items()}
+            seconds = interleaved(blocks, share=self.share)
         return {kind: seconds[kind] / seconds["gradient"] for kind in made}
 
     def _evaluated(self, count: float, call: Callable[[], object]) -> float:
@@ -273,7 +301,7 @@ class Bench:
         fewer = self._fewer_rows(a_step)
         bench = self if fewer >= rows else self._with_validation_rows(fewer)
         first, look, rest = bench._looked(way, 1)
-        if first < SLOW_LOOK and not once:
+        if first < self.share * SLOW_LOOK and not once:
             found = [bench._looked(way, LOOKS) for _ in range(3)]
             look, rest = min(each[1] for each in found), min(each[2] for each in found)
         return look * rows / min(fewer, rows), max(rest, 0.0)

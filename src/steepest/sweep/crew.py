@@ -115,12 +115,14 @@ class Crew:
         most: how many there may be.
         site: where they run.
         lost: how many were killed; so many fewer are started.
+        aside: processes with a job for which nobody waits any more; they get no other one.
     """
 
     most: int
     site: Site
     lost: int = 0
     workers: list[Worker] = field(default_factory=list[Worker])
+    aside: list[Worker] = field(default_factory=list[Worker])
     _waiting: list[_Waiting] = field(default_factory=list[_Waiting])
     _replies: SimpleQueue[Reply] = field(default_factory=SimpleQueue[Reply])
     _lock: threading.RLock = field(default_factory=threading.RLock)
@@ -142,11 +144,13 @@ class Crew:
                 if reply.kind == "finished":  # nothing of that is lost when Ctrl-C comes
                     self._passed_on(reply)
         finally:
-            for each in self.workers:
+            everyone = [*self.workers, *self.aside]
+            for each in everyone:
                 each.link.kill()
-            for each in self.workers:
+            for each in everyone:
                 each.listener.join()
             self.workers.clear()
+            self.aside.clear()
             self._data.clear()
             self.site.close()
 
@@ -200,6 +204,25 @@ class Crew:
         with self._lock:
             self._waiting = [each for each in self._waiting if each.job is not job]
 
+    def let_go(self, job: Job) -> None:
+        """Wait for a job no longer.
+
+        One that no process has begun is forgotten. One that is being done goes on beside everything else, at the lowest
+        priority and in a process that counts no more, so that what it leaves is there the next time; it is ended with
+        the crew.
+
+        Args:
+            job: what was put.
+        """
+        with self._lock:
+            self.take_back(job)
+            worker = next((each for each in self.workers if each.job is job and len(each.begun) == 1), None)
+            if worker is None:
+                return
+            self.workers.remove(worker)
+            self.aside.append(worker)
+        worker.link.give_way()
+
     def begin(self, job: Job, name: str, dataset: Dataset, hears: Hears) -> Worker:
         """Let a process do something now, and return the process.
 
@@ -233,18 +256,19 @@ class Crew:
         worker.link.send(message, None if known else self._data[what.name])
         return worker
 
-    def hear(self, *, wait: bool) -> None:
+    def hear(self, *, wait: bool, patient: Callable[[], bool] = lambda: True) -> None:
         """Pass on what the processes have told, and let those that are done begin what waits.
 
         Args:
             wait: whether to wait until one has told that it is done, as long as there is something to do.
+            patient: asked about every second whether to wait on.
         """
         while True:
             try:
                 # with a limit, so that Ctrl-C is noticed on all systems
                 reply = self._replies.get(timeout=1.0) if wait else self._replies.get_nowait()
             except Empty:
-                if wait and not self.idle:
+                if wait and not self.idle and patient():
                     continue
                 return
             if self._passed_on(reply):
@@ -259,14 +283,19 @@ class Crew:
                 worker.used += reply.about
             if reply.kind == "gone":
                 with self._lock:
-                    self.workers.remove(worker)
-                    self.lost += bool(worker.begun)
+                    if worker in self.aside:
+                        self.aside.remove(worker)
+                    else:
+                        self.workers.remove(worker)
+                        self.lost += bool(worker.begun)
         if hears is not None:
             hears(reply)
         if reply.ends:
             if worker is not None and worker.begun:
                 worker.begun.popleft()
                 worker.used = worker.worth = 0.0
+            if worker is not None and worker in self.aside:
+                worker.link.finish()
             self._begin_waiting()
         return reply.ends
 
@@ -288,7 +317,7 @@ class Crew:
     def _goes_on(self, worker: Worker) -> None:
         """Let a process that has ended its job begin what waits, before anybody has heard of that."""
         with self._lock:
-            while self._waiting and len(self.busy) <= self.places:
+            while self._waiting and worker not in self.aside and len(self.busy) <= self.places:
                 first = self._waiting.pop(0)
                 try:
                     self._told(worker, first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,11 @@ LEAST_SEEDS = 3
 """No budget leaves fewer, unless fewer are wanted: with two, hardly any difference could be detected."""
 LEAST_STEPS = 20
 """No budget leaves shorter runs."""
+ENOUGH_STEPS = 1000
+"""Runs of less than an epoch say something about optimizers from so many steps on."""
+MARGIN = 1.5
+"""Minutes are suggested that suffice where everything takes so many times as long as was measured: the next time the
+machine may be busier."""
 EXTENSIONS = 0.5
 """Rates by which a scan is expected to be extended, on average."""
 SHARED = 0.9
@@ -139,8 +145,10 @@ def fit_budget(
 ) -> WithinBudget:
     """Return the most thorough setup that is expected to end within a budget.
 
-    Given up in this order: length down to a half, trials (five rates, the best two at full length), length down to a
-    quarter, seeds down to three, and then as much length as it takes.
+    Given up in this order: tuning (five rates, the best two at full length), length down to the least that says
+    something (an epoch, or 1,000 steps), seeds down to three, tuning again (three rates, the best one at full length),
+    and then as much length as it takes. Fewer seeds, and fewer arms, are only left out while runs are made, see
+    :mod:`steepest.sweep.deadline`.
 
     Args:
         build: makes the full setup for a number of epochs.
@@ -150,13 +158,14 @@ def fit_budget(
         seconds: the budget.
     """
     least = min(LEAST_STEPS / per_epoch, epochs)
+    enough = min(1.0, ENOUGH_STEPS / per_epoch)
     wanted = build(epochs)
     limited = any(arm.recipe.max_seconds is not None for arm in wanted.arms)
     used = epochs  # what is beyond the limit of every run costs nothing
     if limited:
         most = plan_seconds(wanted, cells, {})
         used = _longest(lambda some: plan_seconds(build(some), cells, {}), least, epochs, most * (1 - 1e-6))
-    for cuts, (change, share) in enumerate(_CUTS):
+    for cuts, (change, whole) in enumerate(_CUTS):
         full = plan_seconds(change(wanted), cells, {})
         length = epochs
         if full > seconds:
@@ -170,7 +179,7 @@ def fit_budget(
                     epochs,
                     seconds,
                 )
-        if length >= max(share * used, least):
+        if length >= max({True: used, False: min(enough, used), None: least}[whole], least):
             setup = change(build(length))
             return WithinBudget(setup, length, cuts, True, tuple(_given_up(wanted, setup, epochs, length)))
     setup = _CUTS[-1][0](build(least))
@@ -201,12 +210,50 @@ def _reduced(seeds: int, rates: int, full: int) -> Callable[[Setup], Setup]:
 
 
 _MANY = 1_000_000
-_CUTS: Sequence[tuple[Callable[[Setup], Setup], float]] = (
-    (_reduced(_MANY, _MANY, _MANY), 0.5),
-    (_reduced(_MANY, 5, 2), 0.25),
-    (_reduced(LEAST_SEEDS, 5, 2), 0.0),
+LESS_TUNING = ((5, 2), (3, 1))
+"""Rates, or half the trials where several hyperparameters are tuned, and how many of them run at full length."""
+_CUTS: Sequence[tuple[Callable[[Setup], Setup], bool | None]] = (
+    (_reduced(_MANY, _MANY, _MANY), True),
+    (_reduced(_MANY, *LESS_TUNING[0]), False),
+    (_reduced(LEAST_SEEDS, *LESS_TUNING[0]), False),
+    (_reduced(LEAST_SEEDS, *LESS_TUNING[1]), None),
 )
-"""What is cut, and the share of the length that must be left with it."""
+"""What is cut, and the length that must be left with it: the whole one, enough (False), or the least (None)."""
+
+
+def slowed(cells: Cells, times: float) -> dict[str, Execution]:
+    """Return execution plans in which everything takes so many times as long."""
+
+    def slower(execution: Execution) -> Execution:
+        found = execution.timings
+        return execution.timed(
+            seconds_a_step={name: times * each for name, each in found.seconds_a_step.items()},
+            seconds_an_evaluation=times * found.seconds_an_evaluation,
+            seconds_a_run=times * found.seconds_a_run,
+        )
+
+    return {key: slower(each) for key, each in cells.items()}
+
+
+def suggested_minutes(minutes: float, suffices: Callable[[float], bool]) -> float:
+    """Return the least round number of minutes above some that suffices.
+
+    Args:
+        minutes: too few.
+        suffices: whether a number does; where one does, a larger one does, too.
+
+    Example:
+        >>> suggested_minutes(1.0, lambda minutes: minutes >= 3.2), suggested_minutes(0.01, lambda minutes: True)
+        (4.0, 0.1)
+    """
+    digits = (1, 1.5, 2, 2.5, 3, 4, 5, 6, 7, 8, 9)
+    rounds = [
+        each
+        for power in range(-1, 6)
+        for digit in digits
+        if (each := round(digit * 10.0**power, 3)) > minutes
+    ]
+    return rounds[bisect_left(rounds, True, hi=len(rounds) - 1, key=suffices)]
 
 
 def _given_up(wanted: Setup, got: Setup, epochs: float, length: float) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ STARTING = (
 """What a process is started with; not as ``multiprocessing`` does, which runs the user's script again."""
 SETTINGS = {"POLARS_MAX_THREADS": "1"}
 """What the environment of a worker says besides."""
+LOWEST = 19
+"""The lowest priority of a process."""
+GROUPS = sys.platform != "win32"
+"""Whether a process and the compilers that it starts are a group, which is ended together."""
 
 
 @dataclass
@@ -48,8 +53,24 @@ class ProcessLink:
             assert process.stdout is not None
             yield from messages(process.stdout)
 
+    def give_way(self) -> None:
+        """Give it, and the compilers that it has started, the lowest priority; kill it where there are none."""
+        if not GROUPS:
+            self.kill()
+            return
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PGRP, self.process.pid, LOWEST)
+
+    def finish(self) -> None:
+        """Close its pipe, which ends it."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
     def kill(self) -> None:
-        """Kill it."""
+        """Kill it, with the compilers that it has started."""
+        if GROUPS and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
         self.process.kill()
 
 
@@ -76,6 +97,7 @@ class Processes:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**passively(os.environ), **SETTINGS},
+                process_group=0 if GROUPS else None,
             )
         )
 

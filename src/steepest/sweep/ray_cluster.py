@@ -246,6 +246,14 @@ class RayLink:
         finally:
             self.kill()
 
+    def give_way(self) -> None:
+        """End it: actors have no priorities."""
+        self.kill()
+
+    def finish(self) -> None:
+        """End it."""
+        self.kill()
+
     def kill(self) -> None:
         """End it at once."""
         self._closed.set()

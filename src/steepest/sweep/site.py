@@ -35,8 +35,16 @@ class Link(Protocol):
         """Yield its replies until it has ended, for whatever reason."""
         ...
 
+    def give_way(self) -> None:
+        """Let it go on at the lowest priority beside everything else; end it where there are no priorities."""
+        ...
+
+    def finish(self) -> None:
+        """End it, as it has nothing more to do."""
+        ...
+
     def kill(self) -> None:
-        """End it at once."""
+        """End it at once, with the processes that it has started."""
         ...
 
 

@@ -19,7 +19,8 @@ from steepest.optim.spec import MethodSpec
 from steepest.recipe import Execution, ExecutionOptions, Precision
 from steepest.regularizers.check import moves_tables
 from steepest.sweep.ahead import Ahead
-from steepest.sweep.bench import ROUNDS, Bench, Way
+from steepest.sweep.bench import LEAST_ROUNDS, ROUNDS, Bench, Way
+from steepest.sweep.clock import Patience
 from steepest.sweep.compiling import Prospect, Work, choose, with_choice
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.machine import (
@@ -139,7 +140,7 @@ def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: MethodSpec[Any
     """Return as many threads as there are cores where they are clearly faster, else one.
 
     It is measured once for this machine. Where rounds contradict each other, the machine is busy: then one thread is
-    chosen, and nothing is remembered.
+    chosen, and nothing is remembered; so it is where a time budget leaves no time for several rounds.
     """
     count = cores()
     if bench.device != "cpu" or count == 1:
@@ -150,7 +151,8 @@ def _threads(bench: Bench, net: nn.Module, plan: Execution, rule: MethodSpec[Any
         return min(known, count)
     some = {each: plan.model_copy(update={"threads": each}) for each in (1, count)}
     seconds = bench.rounds({each: Way(rule, execution) for each, execution in some.items()})
-    faster = clearly_faster(seconds[1], seconds[count])
+    cut = bench.share < 1.0 and len(seconds[1]) < LEAST_ROUNDS
+    faster = None if cut else clearly_faster(seconds[1], seconds[count])
     if faster is None:
         return 1
     threads = count if faster else 1
@@ -195,6 +197,7 @@ class StepTimings:
         faults: those of them for which compiling failed.
         took: what each program that was compiled now took.
         ahead: compiles others in the meantime.
+        late: those that run eagerly because compiling them would take too much of a time budget.
     """
 
     bench: Bench
@@ -206,6 +209,7 @@ class StepTimings:
     faults: set[str] = field(default_factory=set)
     took: list[float] = field(default_factory=list)
     ahead: Ahead | None = None
+    late: tuple[str, ...] = ()
     _looked: set[str] = field(default_factory=set)
 
     @classmethod
@@ -274,26 +278,51 @@ class StepTimings:
         """
         if self.kind == "cuda" and not has_triton():
             return LOAD_SECONDS, LOAD_SECONDS
+        first, later = self._compiling_takes()
+        return first / self._makers, later / self._makers
+
+    @property
+    def _makers(self) -> int:
+        """How many processes compile steps."""
+        return 1 + (self.ahead.places if self.ahead and self.kind == "cpu" else 0)
+
+    def _compiling_takes(self) -> tuple[float, float]:
+        """Return the seconds that one process is expected to take for the next step, and for one after it."""
         first = self.took[0] if self.took else _usual(f"first {self.kind}") or COMPILE_SECONDS
         later = statistics.median(self.took[1:] or [_usual(self.kind) or LATER_SHARE * first])
-        makers = 1 + (self.ahead.places if self.ahead and self.kind == "cpu" else 0)
-        return (later if self.took else max(first, later)) / makers, later / makers
+        return later if self.took else max(first, later), later
 
     def choose(
-        self, work: Callable[[], Work], *, compiles: bool = True, only: Collection[str] = ()
+        self,
+        work: Callable[[], Work],
+        *,
+        compiles: bool = True,
+        only: Collection[str] = (),
+        patience: Patience | None = None,
     ) -> tuple[str, ...]:
         """Return the optimizers whose steps are compiled; the programs that lack are made first.
 
-        After each program the choice is made again, with what it took and what its steps take.
+        After each program the choice is made again, with what it took and what its steps take. What is not ready when
+        patience ends is eager.
 
         Args:
             work: returns the comparison that is wanted, with the time that is left.
             compiles: whether to compile; without, the answer is what is expected.
             only: those that may be compiled now, if not all.
+            patience: how long it may take; None for as long as it pays. Steps that have to be compiled are waited for.
         """
+        if patience is None or self.execution.compile == "on":
+            patience = Patience()
+        with patience.spending():
+            return self._choose(work, compiles, only, patience)
+
+    def _choose(
+        self, work: Callable[[], Work], compiles: bool, only: Collection[str], patience: Patience
+    ) -> tuple[str, ...]:
         while True:
             now = work()
-            self._look(now)
+            if patience.left > 0:
+                self._look(now)
             prospects = self.prospects()
             if self.execution.compile == "on":
                 chosen = tuple(name for name, each in prospects.items() if math.isfinite(each.compiled))
@@ -301,10 +330,25 @@ class StepTimings:
                 first, later = self.waits()
                 chosen = choose(prospects, self.execution, now, first - later if first > later else 0.0)
             lacking = [name for name in chosen if name not in self.compiled and name in (only or chosen)]
-            if not lacking or not compiles:
-                return tuple(name for name in self.rules if name in chosen)
-            self.begin(lacking[1:])
-            self._make_next(lacking)
+            coming = self._in_time(lacking, patience)
+            if not coming or not compiles:
+                self.late = tuple(name for name in lacking if name not in coming)
+                return tuple(name for name in self.rules if name in chosen and name not in self.late)
+            self._make_next(coming, patience)
+
+    def _in_time(self, lacking: Sequence[str], patience: Patience) -> list[str]:
+        """Return those programs that lack which are there, or can be expected while it is waited for them."""
+        left = patience.left
+        if math.isinf(left):
+            return list(lacking)
+        there = [name for name in lacking if self.ahead and (id(self), name) in self.ahead.took]
+        if left <= 0:
+            return there
+        begun = [name for name in lacking if self.ahead and self.ahead.makes((id(self), name))]
+        first, later = self._compiling_takes()
+        count = 0 if first > left else 1 + int((left - first) * self._makers / max(later, 1e-9))
+        others = [name for name in lacking if name not in begun]
+        return [*begun, *others[: max(count - len(begun) + len(there), 0)]]
 
     def begin(self, names: Iterable[str]) -> None:
         """Let some steps be compiled by another process."""
@@ -316,11 +360,15 @@ class StepTimings:
         """Return whose steps have yet to be compiled."""
         return [name for name in chosen if name not in self.compiled]
 
-    def _make_next(self, lacking: Sequence[str]) -> None:
+    def _make_next(self, lacking: Sequence[str], patience: Patience) -> None:
         """Make one of the programs that lack: the one that is there first."""
         if self.ahead is None:
             self._make(lacking[0])
             return
+        if math.isfinite(patience.left) and self.kind == "cpu":
+            self._await_next(lacking, self.ahead, patience)
+            return
+        self.begin(lacking[1:])
         key = self.ahead.best((id(self), name) for name in lacking)
         if self.ahead.makes(key) and self.bench.programs.announce:
             self.bench.programs.announce(
@@ -332,6 +380,24 @@ class StepTimings:
             self._make(key[1], only_cached=True)
         else:
             self._make(key[1])
+
+    def _await_next(self, lacking: Sequence[str], ahead: Ahead, patience: Patience) -> None:
+        """Let other processes make the programs that lack, and take the first: a compiler here could not be left."""
+        if announce := self.bench.programs.announce:
+            announce(f"compiling the step of {self.rules[lacking[0]].called}, once for this machine")
+        with ahead.in_all_places():
+            self.begin(lacking)
+            key = ahead.first_of([(id(self), name) for name in lacking], lambda: patience.left > 0)
+        if key is None:
+            return
+        seconds = ahead.took.pop(key, None)
+        if seconds is not None:
+            self._took(seconds)
+            self._make(key[1], only_cached=True)
+        elif self._compiling_takes()[0] <= patience.left:
+            self._make(key[1])
+        else:
+            self.refused[key[1]] = "compiling them would take too much of the time budget"
 
     def settled(self, chosen: Collection[str]) -> Execution:
         """Return the execution plan with a choice; where programs were made, all are timed again in the same rounds."""
