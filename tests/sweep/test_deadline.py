@@ -177,9 +177,9 @@ def test_what_is_left_out_is_named() -> None:
     _, five_seeds, _, three, two, _, one = parts(made)
     assert left_out(made, five_seeds) == ["the runs at library defaults and without a schedule"]
     assert left_out(made, three) == [
-        "seeds 3 and 4 of all arms", "the runs at library defaults and without a schedule",
+        "2 of 5 seeds of all arms (3 and 4)", "the runs at library defaults and without a schedule",
     ]  # fmt: skip
-    assert left_out(made, two)[0] == "seeds 2, 3 and 4 of all arms"
+    assert left_out(made, two)[0] == "3 of 5 seeds of all arms (2, 3 and 4)"
     assert left_out(made, one)[0] == f"arm {made.arms[1].title}"
 
 
