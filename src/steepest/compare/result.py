@@ -429,7 +429,7 @@ class Comparison(Frozen):
     curves_on: str = "the validation rows"
     selection: str = SELECTION
     experiment: str = ""
-    outdated: str = Field("", exclude=True)
+    outdated: str = Field(default="", exclude=True)
 
     @property
     def saved_model(self) -> str:
