@@ -33,6 +33,7 @@ from steepest.studies.base.found import Found, mean_text
 from steepest.studies.base.identity import arms_hash, folder_hash
 from steepest.studies.base.measured import measured, read_measured, write_answer
 from steepest.studies.base.study import MAIN, SIZES, Comparing, Size, Study
+from steepest.sweep.arms import PLAIN
 from steepest.sweep.observer import Observer
 from steepest.sweep.setup import SCAN_FRACTION
 from steepest.wording import counted, plain_text
@@ -348,7 +349,7 @@ def training_flop(planned: Plan) -> float:
     seen_stages: set[tuple[str, ...]] = set()
     for arm in planned.arms:
         made, n = make_procedure(arm.procedure), rows[arm.train_rows]
-        own = (repr(replace(arm, procedure="", name="")),)
+        own = (repr(replace(arm, procedure=PLAIN, name="")),)
         stages = {
             (*own, made.prefix(place)): stage.share for place, stage in enumerate(made.stages, 1)
         }  # arms share stages that begin alike
