@@ -427,7 +427,7 @@ DOUBTS: dict[str, tuple[list[str], str, dict[str, Any] | None]] = {
 @pytest.mark.parametrize("doubt", DOUBTS)
 def test_following_the_note_settles_it(doubt: str) -> None:
     values, cure, options = DOUBTS[doubt]
-    table = {"x": (values * 99)[:252], "u": list(range(252)), "y": ["a", "b"] * 126}
+    table = {"x": (values * 99)[:252], "u": list(range(252)), "y": ["a", "a", "b", "b"] * 63}
     warnings = [
         each.text for each in read_table(table, target="y").describe().notes if each.kind == "warning"
     ]

@@ -74,8 +74,9 @@ TOGETHER = {
 """Which of them one comparison has."""
 
 
-UNSAID = {"controls", "keep_path"}
-"""Options without a sentence: controls are arms, which the protocol names, and a kept path changes no number."""
+UNSAID = {"controls", "keep_path", "references"}
+"""Options without a sentence: controls are arms, which the protocol names, a kept path changes no number, and of runs
+at library defaults the protocol tells where there are some."""
 
 
 def test_every_factor_and_option_is_tried():

@@ -50,7 +50,7 @@ def test_one_whose_process_is_killed_is_fitted_here(tmp_path, monkeypatch):
         member = began(self, job, *what)
         if isinstance(job, FitJob) and not killed:
             killed.append(job.name)
-            os.kill(member.process.pid, signal.SIGKILL)
+            os.kill(member.link.process.pid, signal.SIGKILL)
         return member
 
     monkeypatch.setattr(Crew, "begin", begin)

@@ -490,7 +490,7 @@ def test_a_budget_is_kept_and_used(minutes: float) -> None:
     assert found.fits
 
 
-def test_length_and_trials_are_cut_first_and_three_seeds_stay() -> None:
+def test_trials_and_length_are_cut_first_and_three_seeds_stay() -> None:
     """Shorter and shorter budgets: what is left never grows, and it goes in the order that is documented."""
     whole = plan_seconds(built(8.0), TIMES, {})
     states = []
@@ -501,12 +501,13 @@ def test_length_and_trials_are_cut_first_and_three_seeds_stay() -> None:
         )
         assert found.fits == (share > 0.03)
     assert states[0] == (1.0, 7, 3, 5)
-    for length, rates, full, seeds in states:
-        assert (rates, full) == (7, 3) or length < 1  # length goes first,
-        assert seeds == 5 or ((rates, full) == (5, 2) and seeds == 3)  # then trials, then seeds
-        assert length >= 0.5 or (rates, full) == (5, 2)
-        assert length >= 0.25 or seeds == 3
-    assert states[-1][1:] == (5, 2, 3)
+    order = [(7, 3, 5), (5, 2, 5), (5, 2, 3), (3, 1, 3)]  # trials go first, then seeds, and trials again
+    assert [order.index(state[1:]) for state in states] == sorted(order.index(state[1:]) for state in states)
+    an_epoch = 1 / 8
+    for length, *rest in states:
+        assert length == 1 or (*rest,) != order[0]  # the length goes with the first trials,
+        assert length >= an_epoch or (*rest,) == order[-1]  # and below an epoch when nothing else is left
+    assert states[-1][1:] == order[-1]
 
 
 def test_fewer_than_three_seeds_only_where_they_are_wanted() -> None:
@@ -519,10 +520,10 @@ def test_fewer_than_three_seeds_only_where_they_are_wanted() -> None:
 @pytest.mark.parametrize(
     ("options", "said", "never"),
     [
-        ({}, ["5 instead of 7 rates", "the best 2 instead of 3 at full length"], []),
-        ({"grid": (0.1, 0.2, 0.3)}, ["the best 2 instead of 3 at full length"], ["rates"]),
-        ({"scan_rates": 4}, ["the best 2 instead of 3 at full length"], ["rates"]),
-        ({"full_rates": 1}, ["5 instead of 7 rates"], ["full length"]),
+        ({}, ["3 instead of 7 rates", "the best 1 instead of 3 at full length"], []),
+        ({"grid": (0.1, 0.2, 0.3)}, ["the best 1 instead of 3 at full length"], ["rates"]),
+        ({"scan_rates": 3}, ["the best 1 instead of 3 at full length"], ["rates"]),
+        ({"full_rates": 1}, ["3 instead of 7 rates"], ["full length"]),
     ],
 )
 def test_only_what_was_cut_is_said_to_be_cut(options, said, never) -> None:

@@ -143,7 +143,7 @@ class Baselines:
             if reply.kind == "gone":
                 title = title_of(job.name, data.task)
                 self.observer.say(
-                    f"warning: a worker process ended with status {reply.about}; {title} is fitted in this process"
+                    f"warning: a worker process ended {reply.about}; {title} is fitted in this process"
                 )
             job.how.keep(job.how.fit(job.name, data), self.folder, data)
         if reply.kind in ("finished", "failed", "gone"):

@@ -308,4 +308,4 @@ def section_of(option: str) -> str:
         return "data"
     known = [*ModelOptions.model_fields, *Protocol.model_fields, *Factors.model_fields, *EXECUTION_OPTIONS]
     known += [*CLEARER_NAMES, *TableOptions.model_fields]
-    raise unknown_name("option", option, dict.fromkeys(known))
+    raise unknown_name("option", option, dict.fromkeys(known), most=len(known))

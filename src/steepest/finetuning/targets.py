@@ -100,6 +100,7 @@ def stacked_weights(model: nn.Module) -> dict[str, int]:
     So are the experts of a mixture in the library transformers, and the projections of torch's attention.
 
     Example:
+        >>> import torch
         >>> class Experts(nn.Module):
         ...     def __init__(self):
         ...         super().__init__()

@@ -23,7 +23,7 @@ from steepest.wording import memory_text
 COMPONENTS = {
     "base": {
         "object": "BASE",
-        "what": "the trained network that the arms begin with, before training",
+        "what": "the network that arms begin with, before training",
         "groups": ["language"],
     }
 }
