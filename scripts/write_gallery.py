@@ -97,7 +97,8 @@ def picture_name(name: str, place: int) -> str:
 
 def digest(drawing: Drawing) -> str:
     """Return what changes with any number or word of a figure."""
-    return hashlib.sha256(drawing.model_dump_json().encode()).hexdigest()[:16]
+    shown = drawing.model_copy(update={"ticks": drawing.all_ticks})
+    return hashlib.sha256(shown.model_dump_json().encode()).hexdigest()[:16]
 
 
 def picture(drawing: Drawing) -> str:

@@ -98,6 +98,10 @@ class FigureSurface(Frozen):
     pixels: bool = False
 
 
+MOST_WHOLE = 8
+"""Whole numbers along x up to which each has a tick: none would be a fraction."""
+
+
 class Drawing(Frozen):
     """A figure of a study.
 
@@ -119,6 +123,21 @@ class Drawing(Frozen):
     surface: FigureSurface | None = None
     ticks: dict[str, float] = Field(default_factory=dict)
     caption: str = ""
+
+    @property
+    def all_ticks(self) -> dict[str, float]:
+        """The texts at places along x: those given, else every whole number of few, such as epochs."""
+        places = sorted({x for line in self.lines for x in line.x})
+        whole = bool(places) and all(x == round(x) for x in places)
+        if (
+            self.ticks
+            or self.logarithmic
+            or self.surface
+            or not whole
+            or places[-1] - places[0] >= MOST_WHOLE
+        ):
+            return self.ticks
+        return {f"{x:,}": float(x) for x in range(int(places[0]), int(places[-1]) + 1)}
 
 
 class Studied(Frozen):

@@ -178,9 +178,9 @@ def _axes(ax: Any, drawing: Drawing) -> None:
     for axis, logarithmic in ((ax.xaxis, drawing.logarithmic), (ax.yaxis, drawing.logarithmic_y)):
         if logarithmic:
             _decades(axis)
-    if drawing.ticks:
-        crowded = sum(len(each) + 2 for each in drawing.ticks) > 60
-        ax.set_xticks([*drawing.ticks.values()], [*drawing.ticks], rotation=30 if crowded else 0)
+    if ticks := drawing.all_ticks:
+        crowded = sum(len(each) + 2 for each in ticks) > 60
+        ax.set_xticks([*ticks.values()], [*ticks], rotation=30 if crowded else 0)
     ax.tick_params(labelsize=FONT - 1, length=2.5, width=0.6, color=LINE, labelcolor=INK)
     if drawing.surface is None:
         ax.grid(axis="y", color=GRID, linewidth=0.6)

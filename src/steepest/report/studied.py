@@ -166,7 +166,7 @@ def _figure(found: Drawing) -> Figure:
     if found.surface is not None and found.surface.pixels:
         layout["yaxis"] |= {"scaleanchor": "x", "autorange": "reversed", "visible": False}
         layout["xaxis"] |= {"visible": False}
-    ticks = found.ticks or _whole_ticks(found)
+    ticks = found.all_ticks
     if ticks:
         layout["xaxis"] |= {
             "tickmode": "array",
@@ -174,18 +174,6 @@ def _figure(found: Drawing) -> Figure:
             "ticktext": [safe(each, 24) for each in ticks],
         }
     return {"data": traces, "layout": layout}
-
-
-MOST_WHOLE = 8
-"""Whole numbers along x, such as epochs, up to which each has a tick: none would be a fraction."""
-
-
-def _whole_ticks(found: Drawing) -> dict[str, float]:
-    places = sorted({x for line in found.lines for x in line.x})
-    whole = bool(places) and all(x == round(x) for x in places)
-    if found.logarithmic or found.surface is not None or not whole or places[-1] - places[0] >= MOST_WHOLE:
-        return {}
-    return {f"{x:,}": float(x) for x in range(int(places[0]), int(places[-1]) + 1)}
 
 
 def _grey(light: float) -> str:
