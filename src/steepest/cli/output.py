@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,10 +102,10 @@ def warn_of_outdated(folder: Path) -> None:
     from steepest.record.current import warning_of
     from steepest.record.store import Folder
 
-    whole = os.path.isfile(folder / "experiment.toml")  # noqa: PTH113 - which raises nothing for an impossible name
     try:
+        whole = (folder / "experiment.toml").is_file()
         said = warning_of(Folder(folder) if whole else Folder.of_model(folder))
-    except OSError:  # what cannot be read is told by what reads it
+    except OSError:  # such as of an impossible name: what cannot be read is told by what reads it
         return
     if said:
         line(f"warning: {said}", style="yellow")
