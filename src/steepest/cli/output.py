@@ -97,6 +97,30 @@ def print_result(result: Any, report: Path | None = None, *, as_json: bool = Fal
         line(each, out=True)
 
 
+def made(planned: Any, out: Path | None, again: str, *, quiet: bool, verbose: bool) -> Any:
+    """Return what a plan of several comparisons gives, made with a progress bar.
+
+    Args:
+        planned: a study or a suite.
+        out: its folder, or None for its own.
+        again: what goes on with it after an interruption.
+        quiet, verbose: how much is shown.
+    """
+    from steepest.interrupts import always_raise
+    from steepest.report.console import ProgressObserver
+    from steepest.sweep.observer import Observer
+
+    always_raise()
+    try:
+        if quiet:
+            return planned.run(out, observer=Observer())
+        with ProgressObserver(verbose=verbose) as observer:
+            return planned.run(out, observer=observer)
+    except KeyboardInterrupt:
+        line(f"interrupted; finished runs are kept. To continue: {again}")
+        raise typer.Exit(130) from None
+
+
 def warn_of_outdated(folder: Path) -> None:
     """Say it where a comparison, or that of a model, was asked for something else since it had its results."""
     from steepest.record.current import warning_of

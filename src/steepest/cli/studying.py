@@ -15,7 +15,6 @@ from steepest.cli.flags import completion
 from steepest.cli.output import console, line
 from steepest.components.registry import Registry
 from steepest.errors import OptionError
-from steepest.interrupts import always_raise
 
 if TYPE_CHECKING:
     from steepest.studies.base.folder import StoredStudy
@@ -199,22 +198,11 @@ def _check_alone(what: str, **beside: bool) -> None:
 def _made(planned: Any, out: Path | None, *, as_json: bool, open_: bool, quiet: bool, verbose: bool) -> None:
     """Make a study with a progress bar, and print its answer."""
     from steepest.record.store import command
-    from steepest.report.console import ProgressObserver
-    from steepest.sweep.observer import Observer
 
-    always_raise()
-    try:
-        if quiet:
-            result = planned.run(out, observer=Observer())
-        else:
-            with ProgressObserver(verbose=verbose) as observer:
-                result = planned.run(out, observer=observer)
-    except KeyboardInterrupt:
-        size = () if planned.size == "default" else (f"--{planned.size}",)
-        where = () if out is None else ("--out", str(out))
-        again = command("study", planned.reference or planned.study.name, *size, *where)
-        line(f"interrupted; finished runs are kept. To continue: {again}")
-        raise typer.Exit(130) from None
+    size = () if planned.size == "default" else (f"--{planned.size}",)
+    where = () if out is None else ("--out", str(out))
+    again = command("study", planned.reference or planned.study.name, *size, *where)
+    result = output.made(planned, out, again, quiet=quiet, verbose=verbose)
     if as_json:
         line(result.studied.model_dump_json(indent=1), out=True)
     else:

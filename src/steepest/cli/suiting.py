@@ -16,7 +16,6 @@ from steepest.cli.flags import completion
 from steepest.cli.output import console, line
 from steepest.components.registry import Registry
 from steepest.errors import OptionError
-from steepest.interrupts import always_raise
 
 
 def _flag(*names: str, help: str, panel: str = "Output") -> Any:
@@ -142,19 +141,7 @@ def suite(
 
 def _made(planned: Any, out: Path | None, *, as_json: bool, open_: bool, quiet: bool, verbose: bool) -> None:
     """Make a suite with a progress bar, and print its result."""
-    from steepest.report.console import ProgressObserver
-    from steepest.sweep.observer import Observer
-
-    always_raise()
-    try:
-        if quiet:
-            result = planned.run(out, observer=Observer())
-        else:
-            with ProgressObserver(verbose=verbose) as observer:
-                result = planned.run(out, observer=observer)
-    except KeyboardInterrupt:
-        line("interrupted; finished runs are kept. To continue: the same command")
-        raise typer.Exit(130) from None
+    result = output.made(planned, out, "the same command", quiet=quiet, verbose=verbose)
     if as_json:
         line(result.results.model_dump_json(indent=1), out=True)
     else:
