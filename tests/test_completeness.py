@@ -110,3 +110,9 @@ def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     for page in DOCS.rglob("*.md"):
         assert page.relative_to(DOCS).as_posix() in navigation
+
+
+@pytest.mark.parametrize("page", sorted((DOCS / "how-to").glob("*.md")), ids=lambda page: page.stem)
+def test_every_guide_is_called_what_it_does_and_is_in_the_readme(page):
+    assert page.read_text(encoding="utf-8").startswith("# How to ")
+    assert f"(docs/how-to/{page.name}" in (ROOT / "README.md").read_text(encoding="utf-8")
