@@ -18,6 +18,7 @@ from steepest.experiment import baselines
 from steepest.sweep import timing
 from steepest.sweep.baselines import Fitting
 
+pytest_plugins = ["tests.commands"]
 settings.register_profile("the same every time", derandomize=True, deadline=None)
 settings.load_profile("the same every time")  # new examples: pytest --hypothesis-profile default
 

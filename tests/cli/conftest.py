@@ -1,9 +1,8 @@
-"""The command line in this process, and one small finished comparison."""
+"""One small finished comparison, and points of a curve."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,30 +10,6 @@ import polars as pl
 import pytest
 
 from steepest.cli import main
-
-
-@dataclass
-class Said:
-    """What a command did: exit status, standard output, standard error."""
-
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def steepest(capsys, monkeypatch):
-    """Run a command and return what it said, on a terminal of 300 columns."""
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def run(*arguments: object) -> Said:
-        capsys.readouterr()
-        status = main([str(each) for each in arguments])
-        found = capsys.readouterr()
-        return Said(status, found.out, found.err)
-
-    return run
-
 
 QUICK = ["--seeds", "2", "--epochs", "1", "--batch-size", "64", "--hidden", "8"]
 

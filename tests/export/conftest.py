@@ -1,9 +1,8 @@
-"""One small finished comparison, and the command line in this process."""
+"""One small finished comparison."""
 
 from __future__ import annotations
 
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -11,29 +10,6 @@ import pytest
 from steepest.cli import main
 
 QUICK = ["--epochs", "1", "--batch-size", "64", "--hidden", "8"]
-
-
-@dataclass
-class Said:
-    """What a command did: exit status, standard output, standard error."""
-
-    status: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def steepest(capsys, monkeypatch):
-    """Run a command and return what it said, on a terminal of 300 columns."""
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def run(*arguments: object) -> Said:
-        capsys.readouterr()
-        status = main([str(each) for each in arguments])
-        found = capsys.readouterr()
-        return Said(status, found.out, found.err)
-
-    return run
 
 
 def compare(table: Path, out: Path, *options: str) -> Path:
