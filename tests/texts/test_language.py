@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import shutil
 from pathlib import Path
 
 import polars as pl
@@ -214,6 +215,15 @@ def test_another_text_is_measured_before_and_after_and_samples_are_kept(done):
     assert found.prompt in page
     assert "so they had nothing to forget" in page
     assert "has forgotten of the other text" not in page
+
+
+def test_it_is_said_whose_sample_is_written(done, tmp_path, capsys):
+    """With large models it takes a while."""
+    again = shutil.copytree(done, tmp_path / "again")
+    assert main(["resume", str(again)]) == 0
+    said = capsys.readouterr().err
+    places = [said.index(f"writing a sample: {arm}") for arm in ("adam(lr=0.01)", "sgd(lr=0.1)")]
+    assert said.index("writing the report") < places[0] < places[1]
 
 
 def test_a_saved_model_scores_a_new_text_and_goes_on_with_one(done, tmp_path, capsys):

@@ -434,7 +434,7 @@ def _findings(
         fits=fits,
         pictures=pictures,
         rated=rated,
-        texts=texts_of(evidence, networks, datasets[own], datasets.pipeline(own), datasets.source.test_rows),
+        texts=texts_of(evidence, networks, settings.datasets, own, runner.observer),
         paths=paths_of(runner.folder, evidence),
         parameters={key: cell.parameters_text for key, cell in settings.timed_cells.items()},
     )

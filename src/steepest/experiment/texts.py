@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import polars as pl
 from torch import nn
 
 from steepest.compare.evidence import Evidence, estimate_of
 from steepest.compare.summary import best_run
 from steepest.compare.written import OtherText, WrittenSample, WrittenTexts
-from steepest.data.dataset import Dataset
-from steepest.data.sources.rows import Pipeline
 from steepest.data.sources.text import TextPipeline
 from steepest.evaluate.metrics import metric_info
+from steepest.experiment.data import Datasets
 from steepest.generating import TEMPERATURE, TOP_K
 from steepest.generating.generate import go_on
+from steepest.sweep.observer import Observer
 from steepest.sweep.plan import finals
 from steepest.train.drawn import begins_trained, first_model
 
@@ -26,27 +25,29 @@ MEASURED = ("token_loss", "perplexity")
 def texts_of(
     evidence: Evidence,
     networks: Mapping[str, nn.Module],
-    dataset: Dataset,
-    pipeline: Pipeline,
-    test_rows: pl.DataFrame,
+    datasets: Datasets,
+    own: str,
+    observer: Observer,
 ) -> WrittenTexts | None:
     """Return samples of every arm's network and its measures on another text; None where the data is no text.
 
     Args:
         evidence: the runs.
         networks: the saved network of every arm, by its title.
-        dataset: the data.
-        pipeline: of new texts.
-        test_rows: the first of them is what networks go on with.
+        datasets: of the comparison; networks go on with the first of their test rows.
+        own: the fingerprint of the one that the networks are of.
+        observer: is told whose sample is written.
     """
+    dataset, pipeline = datasets[own], datasets.pipeline(own)
     if not isinstance(pipeline, TextPipeline):
         return None
-    prompt = " ".join(str(test_rows["target"][0]).split()[:PROMPT_WORDS])
+    prompt = " ".join(str(datasets.source.test_rows["target"][0]).split()[:PROMPT_WORDS])
     samples: list[WrittenSample] = []
     other: list[OtherText] = []
     for arm in evidence.setup.arms:
         net, run = networks.get(arm.title), best_run(evidence, arm, 0)
         if net is not None and run is not None:
+            observer.stage(f"writing a sample: {arm.title}")
             recipe = arm.recipe
             first = first_model(
                 arm.model or recipe.model, dataset.shape, run.key.seed, recipe.draw, recipe.finetune

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from steepest.components.identity.weights import GGUF, PICKLES, a_file, check_no_adapter, is_saved
@@ -26,6 +27,9 @@ COMPONENTS = {
 
 PADDING = 128
 """Up to a multiple of it, vocabularies of models are padded beyond the pieces of their tokenizers."""
+
+CACHES = ("cache", "past_key_values")
+"""What versions of the library call the keys and values of the tokens before, in results as in arguments."""
 
 
 class Causal(nn.Module):
@@ -66,6 +70,21 @@ class Causal(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         """Return logits ``[B, T, V]`` of the token behind each."""
         return self.net(input_ids=tokens, use_cache=False).logits[..., : self.pieces]
+
+    def continued(self, tokens: Tensor, state: Any) -> tuple[Tensor, Any]:
+        """Return logits of tokens that follow those of a state, and the state of all of them.
+
+        Args:
+            tokens: int64 ``[B, T]``.
+            state: as this returns it for the tokens before, None at the start: the library's cache, by its name, which
+                is changed in place; of a model without one, the tokens themselves, which are computed again.
+        """
+        before = state if isinstance(state, Tensor) else tokens[:, :0]
+        given = torch.cat([before, tokens], 1)
+        cache = state if isinstance(state, dict) else {}
+        found = self.net(input_ids=given, use_cache=True, **cache)
+        cache = {name: found[name] for name in CACHES if name in [*found.keys()]}
+        return found.logits[:, before.shape[1] :, : self.pieces], cache or given
 
 
 class CausalFolder:
