@@ -52,18 +52,11 @@ from steepest.recipe import (
 )
 from steepest.record.arms import find_arm
 from steepest.record.store import Folder
-from steepest.sweep.arms import (
-    NOTHING_GIVEN,
-    Objects,
-    Wanted,
-    callable_name,
-    texts_of,
-    wanted_arms,
-)
 from steepest.sweep.contestants import contestants, tune_texts
 from steepest.sweep.labels import is_factorial
 from steepest.sweep.observer import Observer
 from steepest.sweep.unused import check_used
+from steepest.sweep.wanted import NOTHING_GIVEN, Objects, Wanted, callable_name, texts_of, wanted_arms
 from steepest.train.callback import Callback
 from steepest.wording import counted, plain_text
 

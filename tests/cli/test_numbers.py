@@ -17,8 +17,8 @@ from steepest.cli import main
 from steepest.errors import OptionError
 from steepest.experiment.settings import decide
 from steepest.recipe import validate_experiment
-from steepest.sweep.arms import NOTHING_GIVEN
 from steepest.sweep.observer import Observer
+from steepest.sweep.wanted import NOTHING_GIVEN
 
 QUICK = ["-o", "adam(lr=0.01)", "--seeds", "2", "--epochs", "1", "--compile", "off", "--hidden", "8",
          "--baseline", "none"]  # fmt: skip

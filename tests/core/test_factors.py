@@ -8,8 +8,8 @@ import pytest
 
 import steepest as st
 from steepest.recipe import BEARINGS, FACTOR, FACTORS, NEUTRAL, STAYS, ArmOptions, Factors, Protocol, Recipe
-from steepest.sweep.arms import Wanted
 from steepest.sweep.labels import shown_value
+from steepest.sweep.wanted import Wanted
 
 ELSEWHERE = ("numbers", "train_rows", "labels", "prepare", "procedure")
 """Factors that are in the fingerprint of the data, or in the recipes of stages."""

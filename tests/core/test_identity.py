@@ -18,9 +18,9 @@ from torch import nn
 from steepest.components.identity import of_network, of_reference, of_value
 from steepest.components.references import load_reference
 from steepest.recipe import Recipe, validate_experiment
-from steepest.sweep.arms import Objects, wanted_arms
 from steepest.sweep.codes import codes_of
 from steepest.sweep.contestants import contestants, tune
+from steepest.sweep.wanted import Objects, wanted_arms
 
 RATE = 0.5
 

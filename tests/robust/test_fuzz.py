@@ -35,8 +35,8 @@ from steepest.recipe import load_tree, validate_experiment
 from steepest.record.store import Folder
 from steepest.report.html import render_html
 from steepest.report.text import to_csv
-from steepest.sweep.arms import Objects
 from steepest.sweep.observer import Observer
+from steepest.sweep.wanted import Objects
 from tests.cli.conftest import QUICK
 from tests.conftest import churn_table
 from tests.images.made import drawn, encoded, idx, tree, zipped

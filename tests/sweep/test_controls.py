@@ -15,8 +15,8 @@ from steepest.models import build_model, count_parameters
 from steepest.procedures.pruning import Pruning
 from steepest.recipe import ArmOptions, load_tree
 from steepest.record.store import Folder
-from steepest.sweep.arms import texts_of, wanted_arms
 from steepest.sweep.observer import Observer
+from steepest.sweep.wanted import texts_of, wanted_arms
 from steepest.train.smaller import parameters_left
 
 SHORT: dict[str, Any] = {

@@ -19,8 +19,8 @@ from steepest.models import build_model
 from steepest.procedures import make_procedure
 from steepest.recipe import validate_experiment
 from steepest.record.store import Folder
-from steepest.sweep.arms import Objects, wanted_arms
 from steepest.sweep.observer import Observer
+from steepest.sweep.wanted import Objects, wanted_arms
 from steepest.testing import ProcedureConformance
 from steepest.train.drawn import first_model
 from tests.train.test_continued import last_weights

@@ -10,7 +10,7 @@ from steepest.evaluate.outputs import predict
 from steepest.finetuning import no_curvature, structural_text
 from steepest.finetuning.adapters import check_called
 from steepest.procedures.procedure import Procedure
-from steepest.sweep.arms import Wanted
+from steepest.sweep.wanted import Wanted
 from steepest.train.drawn import begins_trained
 
 

@@ -12,8 +12,9 @@ from steepest.procedures import make_procedure
 from steepest.recipe import ExecutionPlan, Protocol
 from steepest.report.claims import too_short as short_text
 from steepest.report.words import Subject
-from steepest.sweep.arms import PlannedArm, Wanted
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.setup import Setup
+from steepest.sweep.wanted import Wanted
 from steepest.wording import first_few
 
 UNEVEN = 1.1

@@ -18,8 +18,9 @@ from steepest.procedures import make_procedure
 from steepest.procedures.pruning import Pruning
 from steepest.recipe import Experiment, load_tree
 from steepest.record.store import Folder
-from steepest.sweep.arms import Objects, PlannedArm, Wanted, texts_of, wanted_arms
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.observer import Observer
+from steepest.sweep.wanted import Objects, Wanted, texts_of, wanted_arms
 from steepest.train.smaller import like_pruned, parameters_left
 from steepest.wording import first_few
 

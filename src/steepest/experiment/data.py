@@ -17,8 +17,8 @@ from steepest.experiment.unlabelled import with_unlabelled
 from steepest.procedures import make_procedure
 from steepest.procedures.teaching import SavedTeacher
 from steepest.recipe import WHOLE_BATCH
-from steepest.sweep.arms import UNPREPARED, Wanted, whole_path
 from steepest.sweep.defaults import default_batch_size
+from steepest.sweep.wanted import UNPREPARED, Wanted, whole_path
 
 Made = tuple[Dataset, Pipeline]
 

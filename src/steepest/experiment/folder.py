@@ -37,8 +37,8 @@ from steepest.record.schema import Record
 from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_frame
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
-from steepest.sweep.arms import whole_path
 from steepest.sweep.codes import WEIGHTS, weights_of
+from steepest.sweep.wanted import whole_path
 from steepest.version import version_if_installed
 
 

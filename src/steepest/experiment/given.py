@@ -24,8 +24,8 @@ from steepest.recipe import (
     ModelOptions,
     Protocol,
 )
-from steepest.sweep.arms import NOTHING_GIVEN, UNPREPARED, Objects, Wanted, callable_name
 from steepest.sweep.contestants import Tune, contestant, named_by_axes
+from steepest.sweep.wanted import NOTHING_GIVEN, UNPREPARED, Objects, Wanted, callable_name
 from steepest.train.callback import Callback, checked
 
 

@@ -26,10 +26,10 @@ from steepest.recipe import (
     varying,
 )
 from steepest.record.store import Folder
-from steepest.sweep.arms import Objects, Wanted, axes_in, parts_of, texts_of, wanted_arms
 from steepest.sweep.codes import WATCHING, WEIGHTS, Codes, codes_of, of_callbacks
 from steepest.sweep.labels import labels_of
 from steepest.sweep.observer import Observer
+from steepest.sweep.wanted import Objects, Wanted, axes_in, parts_of, texts_of, wanted_arms
 
 
 def joined(

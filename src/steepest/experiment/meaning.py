@@ -19,8 +19,9 @@ from steepest.objectives.target import target_of
 from steepest.optim.selection import freeze, meant
 from steepest.recipe import stable_hash, varying
 from steepest.regularizers import regularizer_meant
-from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, PlannedArm, Wanted
+from steepest.sweep.arms import ALL_ROWS, TRUE_LABELS, PlannedArm
 from steepest.sweep.meaning import model_meant, schedule_meant
+from steepest.sweep.wanted import Wanted
 
 _TEXTS: Mapping[str, Callable[[str], str]] = {
     "model": model_meant,
@@ -34,7 +35,7 @@ _PARAMETERS = ("finetune", "rates", "freeze")
 class Meaning:
     """What values of factors mean on data, which is read only where that depends on it.
 
-    Optimizers and procedures are written in one way by :func:`steepest.sweep.arms.texts_of`.
+    Optimizers and procedures are written in one way by :func:`steepest.sweep.wanted.texts_of`.
     """
 
     factors = (*_TEXTS, *_DATA, "batch_size", "loss", *_PARAMETERS)

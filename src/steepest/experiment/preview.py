@@ -20,11 +20,11 @@ from steepest.experiment.tuning_rows import with_tuning_rows
 from steepest.recipe import Experiment
 from steepest.record.store import Folder
 from steepest.report.progress import callbacks_text, eager_text, plan_text, rows_text, steps_text
-from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.estimate import at_a_time, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.observer import Observer
 from steepest.sweep.setup import Setup
+from steepest.sweep.wanted import NOTHING_GIVEN, Objects
 from steepest.wording import counted
 
 MOST_NAMED = 12

@@ -24,14 +24,7 @@ from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import outputs_on
 from steepest.experiment.baselines import Baselines
-from steepest.experiment.budget import (
-    about,
-    check_number,
-    compile_ahead,
-    outgrown,
-    settle,
-    usually_together,
-)
+from steepest.experiment.budget import about, check_number, compile_ahead, outgrown, settle, usually_together
 from steepest.experiment.cautions import shortness
 from steepest.experiment.controls import with_controls
 from steepest.experiment.emptied import emptied
@@ -66,7 +59,6 @@ from steepest.report.progress import callbacks_text, left_out, plan_text, rows_t
 from steepest.report.worded import worded
 from steepest.report.words import listed
 from steepest.sweep.ahead import Ahead
-from steepest.sweep.arms import NOTHING_GIVEN, Objects
 from steepest.sweep.baselines import baseline_models, baseline_rows, take_over
 from steepest.sweep.clock import Clock, time_left
 from steepest.sweep.complete import complete as carry_out
@@ -83,6 +75,7 @@ from steepest.sweep.runner import Runner
 from steepest.sweep.setup import Setup
 from steepest.sweep.sites import site_of
 from steepest.sweep.tracking import tracked
+from steepest.sweep.wanted import NOTHING_GIVEN, Objects
 from steepest.train.smaller import what_is_left, without_neurons
 from steepest.train.weights import as_precise
 from steepest.wording import counted

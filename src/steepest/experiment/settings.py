@@ -37,20 +37,12 @@ from steepest.optim.derivatives import size_of
 from steepest.optim.selection import freeze, multipliers
 from steepest.optim.small import trainable
 from steepest.procedures import make_procedure
-from steepest.recipe import (
-    WHOLE_BATCH,
-    Execution,
-    ExecutionPlan,
-    Experiment,
-    Protocol,
-    Recipe,
-    RunLength,
-)
+from steepest.recipe import WHOLE_BATCH, Execution, ExecutionPlan, Experiment, Protocol, Recipe, RunLength
 from steepest.regularizers.check import about_regularizers, check_method, check_regularizers, check_taught
 from steepest.report.progress import data_text
 from steepest.schedules import LONG, make_schedule
 from steepest.sweep.advice import advice
-from steepest.sweep.arms import Objects, PlannedArm, Wanted, texts_of, wanted_arms
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.bench import Bench, share_within
 from steepest.sweep.codes import Codes, codes_of
 from steepest.sweep.contestants import Contestant
@@ -75,13 +67,10 @@ from steepest.sweep.timing import MANY_CELLS, StepTimings, choose_execution, wor
 from steepest.sweep.tracking import make_tracker
 from steepest.sweep.trials import check_equal_trials, check_sweep
 from steepest.sweep.unused import without_effect
+from steepest.sweep.wanted import Objects, Wanted, texts_of, wanted_arms
 from steepest.train.compiled import Programs
 from steepest.train.doubts import about_outputs, check_model, check_objective
-from steepest.train.problem import (
-    check_precision,
-    problem_of,
-    table_columns,
-)
+from steepest.train.problem import check_precision, problem_of, table_columns
 from steepest.wording import counted
 
 

@@ -9,8 +9,8 @@ from steepest.data.sources.contract import Source
 from steepest.experiment.data import Datasets
 from steepest.recipe import Experiment, load_tree, validate_experiment
 from steepest.record.store import Folder
-from steepest.sweep.arms import Objects, wanted_arms
 from steepest.sweep.observer import Observer
+from steepest.sweep.wanted import Objects, wanted_arms
 
 FEW = 1000
 """With fewer validation rows, strengths of regularizers are chosen by chance to a good part."""

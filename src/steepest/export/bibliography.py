@@ -11,7 +11,7 @@ from steepest.components.citation import bibtex_entries
 from steepest.components.declared import make_component
 from steepest.components.registry import Registry
 from steepest.errors import SteepestError
-from steepest.sweep.arms import RATE_TUNED
+from steepest.sweep.wanted import RATE_TUNED
 
 
 def bibliography(

@@ -17,9 +17,9 @@ from steepest.models import ModelBuilder, begins_from, with_whole_path
 from steepest.procedures import make_procedure
 from steepest.recipe import DEFAULT_PLANNER
 from steepest.regularizers import specs_of
-from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.planner import registry as planners
+from steepest.sweep.wanted import Wanted
 from steepest.train.callback import Callback
 from steepest.version import version_if_installed
 

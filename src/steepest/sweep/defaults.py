@@ -15,12 +15,13 @@ from steepest.optim import make_rule
 from steepest.recipe import BEARINGS, NEUTRAL, Execution, Recipe
 from steepest.record.schema import Record, RunKey
 from steepest.regularizers import without_ends
-from steepest.sweep.arms import PlannedArm, Wanted
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.codes import of_regularizers
 from steepest.sweep.contestants import whole_spec
 from steepest.sweep.planned import PlannedRun
 from steepest.sweep.runner import Runner
 from steepest.sweep.setup import TUNING_SEED
+from steepest.sweep.wanted import Wanted
 from steepest.wording import counted
 
 SMALLEST_BATCH, LARGEST_BATCH, ROWS_A_BATCH = 32, 1024, 500

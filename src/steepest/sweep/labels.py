@@ -11,7 +11,8 @@ from steepest.optim.selection import shown_rates
 from steepest.procedures import make_procedure
 from steepest.recipe import CALLABLE, FACTOR
 from steepest.recipe.factors import NOTHING
-from steepest.sweep.arms import ALL_ROWS, DEFAULT
+from steepest.sweep.arms import ALL_ROWS
+from steepest.sweep.wanted import DEFAULT
 
 
 def labels_of(shown: Sequence[Mapping[str, str]], differing: Sequence[str]) -> list[str]:

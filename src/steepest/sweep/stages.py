@@ -18,7 +18,8 @@ from steepest.objectives.taught import TEACHABLE
 from steepest.optim.spec import MethodSpec
 from steepest.procedures import Procedure
 from steepest.recipe import WHOLE_BATCH, flag_of
-from steepest.sweep.arms import PLAIN, PlannedArm, Wanted
+from steepest.sweep.arms import PLAIN, PlannedArm
+from steepest.sweep.wanted import Wanted
 from steepest.train.masks import check_prunable
 
 Use = Literal["start", "mask", "teacher"]

@@ -14,10 +14,10 @@ from steepest.models import registry
 from steepest.procedures import make_procedure
 from steepest.recipe import CALLABLE, SHARED_FACTORS, Experiment, ModelOptions, Protocol, flag_of
 from steepest.regularizers import read_regularizers
-from steepest.sweep.arms import Wanted
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.planner import make_planner
 from steepest.sweep.trials import trials
+from steepest.sweep.wanted import Wanted
 
 WITH_OPTIONS = "embedding-mlp"
 """The model that takes the options of the model section."""
@@ -40,7 +40,7 @@ def check_used(
 
     Example:
         >>> from steepest.recipe import validate_experiment
-        >>> from steepest.sweep.arms import Objects, wanted_arms
+        >>> from steepest.sweep.wanted import Objects, wanted_arms
         >>> tree = {"data": {"target": "y"}, "model": {"model": "linear", "hidden": [8]}}
         >>> experiment = validate_experiment(tree)
         >>> check_used(experiment, (), wanted_arms(experiment, Objects()))

@@ -8,7 +8,7 @@ from typing import Any
 
 from steepest.recipe import FACTOR, Experiment, load_tree, stable_hash, validate_experiment
 from steepest.studies.base.measured import MEASURED, file_name
-from steepest.sweep.arms import NOTHING_GIVEN, Wanted, texts_of, wanted_arms
+from steepest.sweep.wanted import NOTHING_GIVEN, Wanted, texts_of, wanted_arms
 
 
 def arms_hash(experiments: Mapping[str, Experiment], measurements: Sequence[str] = ()) -> str:

@@ -24,12 +24,13 @@ from steepest.suites.base.identity import code_hash, settings_hash
 from steepest.suites.base.sets import training
 from steepest.suites.base.stored import StoredArm, StoredSet, StoredSuite
 from steepest.suites.base.suite import EXECUTION, Suite, SuiteSet
-from steepest.sweep.arms import DEFAULT_ARM_OPTIMIZER, PlannedArm
+from steepest.sweep.arms import PlannedArm
 from steepest.sweep.contestants import contestant, whole_spec
 from steepest.sweep.observer import Observer
 from steepest.sweep.plan import finals, tuning
 from steepest.sweep.planned import History, identity
 from steepest.sweep.setup import Setup
+from steepest.sweep.wanted import DEFAULT_ARM_OPTIMIZER
 from steepest.wording import counted
 
 
