@@ -17,6 +17,7 @@ from steepest.evaluate.baselines import BaselineResult
 from steepest.experiment import baselines
 from steepest.sweep import timing
 from steepest.sweep.baselines import Fitting
+from tests.report.browser import Browser, find_browser
 
 pytest_plugins = ["tests.commands"]
 settings.register_profile("the same every time", derandomize=True, deadline=None)
@@ -132,3 +133,13 @@ def real_data() -> Path:
     if not folder or not Path(folder).is_dir():
         pytest.skip("needs the real data sets: set STEEPEST_DATA to their folder")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A Chromium, or a skip; tests that have it are marked ``browser``."""
+    path = find_browser()
+    if path is None:
+        pytest.skip("no Chromium is installed")
+    with Browser(path) as started:
+        yield started

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,7 +26,6 @@ from steepest.report.side_by_side import (
 )
 from tests.export.cases import rent_comparison, rent_experiment
 from tests.export.conftest import compare
-from tests.report.browser import Browser, find_browser
 from tests.report.example import SCRIPT, nasty
 from tests.report.test_browser import SPILLED, WIDTHS, scroll
 from tests.report.test_html import Reader
@@ -246,15 +244,6 @@ def test_hostile_names_make_no_element():
     text = render_sides([side(SCRIPT, comparison=nasty()), side("two", comparison=nasty(), fingerprint="x")])
     assert SCRIPT not in text
     assert len(Reader(text).scripts) == 2
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find_browser()
-    if path is None:
-        pytest.skip("no Chromium is installed")
-    with Browser(path) as started:
-        yield started
 
 
 PAGES = {

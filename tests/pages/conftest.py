@@ -1,22 +1,12 @@
-"""A browser, and all pages as files, for the tests of this folder."""
+"""All pages as files, for the tests of this folder."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from steepest.pages.page import registry, write_page
-from tests.report.browser import Browser, find_browser
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find_browser()
-    assert path
-    with Browser(path) as started:
-        yield started
 
 
 @pytest.fixture(scope="session")

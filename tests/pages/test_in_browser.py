@@ -17,12 +17,9 @@ from steepest.pages.page import registry, render, stored_numbers
 from steepest.pages.shown import losses, momentum, one_dimension, rules
 from steepest.tracing.walks import walks
 from tests.pages.visiting import DRAWN, text, visit
-from tests.report.browser import Browser, Page, find_browser
+from tests.report.browser import Browser, Page
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed"),
-]
+pytestmark = pytest.mark.browser
 
 STEPS = 25
 NEAR = {"rtol": 1e-6, "atol": 1e-9}

@@ -11,12 +11,9 @@ import pytest
 from steepest.pages.page import stored_numbers
 from steepest.pages.shown import compare_optimizers, minibatch_time, overparameterisation
 from tests.pages.visiting import DRAWN, text, visit
-from tests.report.browser import Browser, find_browser
+from tests.report.browser import Browser
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed"),
-]
+pytestmark = pytest.mark.browser
 
 
 def test_a_page_shows_the_measured_times(browser: Browser, files: dict[str, Path]) -> None:

@@ -20,7 +20,7 @@ import steepest
 from steepest.cli import main
 from steepest.errors import OptionError
 from steepest.play import PAGES, server
-from tests.report.browser import Browser, Page, find_browser
+from tests.report.browser import Browser, Page
 
 APPS = Path(steepest.__file__).parent / "play" / "apps"
 needs_marimo = pytest.mark.skipif(
@@ -207,29 +207,25 @@ SHOWN = """
 
 @needs_marimo
 @pytest.mark.browser
-@pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed")
-def test_ctrl_c_ends_it_while_a_browser_shows_the_page(tmp_path: Path) -> None:
+def test_ctrl_c_ends_it_while_a_browser_shows_the_page(browser: Browser, tmp_path: Path) -> None:
     """An open page holds a connection and a session, which must not keep the process alive."""
-    path = find_browser()
-    assert path
-    with Browser(path) as browser:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "steepest", "play", "landscape", "--no-open"],
-            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
-        try:
-            assert process.stdout is not None
-            address = process.stdout.readline().split()[-1]
-            target = browser.send("Target.createTarget", {"url": address})["targetId"]
-            attached = browser.send("Target.attachToTarget", {"targetId": target, "flatten": True})
-            page, end = Page(browser, attached["sessionId"]), time.monotonic() + 120
-            while "hypothesis" not in page.run(SHOWN):
-                assert time.monotonic() < end, "the page did not appear"
-                time.sleep(0.2)
-            os.kill(process.pid, signal.SIGINT)
-            _, err = process.communicate(timeout=60)
-        finally:
-            process.kill()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "steepest", "play", "landscape", "--no-open"],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        address = process.stdout.readline().split()[-1]
+        target = browser.send("Target.createTarget", {"url": address})["targetId"]
+        attached = browser.send("Target.attachToTarget", {"targetId": target, "flatten": True})
+        page, end = Page(browser, attached["sessionId"]), time.monotonic() + 120
+        while "hypothesis" not in page.run(SHOWN):
+            assert time.monotonic() < end, "the page did not appear"
+            time.sleep(0.2)
+        os.kill(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert process.returncode == 130
     assert "Traceback" not in err
     assert err.splitlines()[-1] == "interrupted"

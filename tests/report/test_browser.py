@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from steepest.report import write_report
-from tests.report.browser import Browser, Page, find_browser
+from tests.report.browser import Browser, Page
 from tests.report.example import EXAMPLES
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(find_browser() is None, reason="no Chromium is installed"),
-]
+pytestmark = pytest.mark.browser
 
 WIDTHS = {"phone": 390, "laptop": 1280}
 SPILLED = """
@@ -33,14 +29,6 @@ DRAWN_WIDER = """
   && Math.abs(each.querySelector(".main-svg").getBoundingClientRect().width - each.clientWidth) > 1
 ).map(each => each.id)
 """
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    path = find_browser()
-    assert path
-    with Browser(path) as started:
-        yield started
 
 
 @pytest.fixture(scope="module")
