@@ -5,50 +5,40 @@ from __future__ import annotations
 import contextlib
 import functools
 import html
-import json
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
-import safetensors
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from steepest import forks
-from steepest.components.references import looking
 from steepest.data.catalog import rows_of
 from steepest.data.dataset import Part
 from steepest.data.names import plain
 from steepest.data.read import is_streamed, reading, source_name
-from steepest.data.sources.opening import load_pipeline
 from steepest.data.sources.rows import Encoded, Pipeline
 from steepest.data.variants import ALL, NONE, Variant
-from steepest.errors import FolderError, ModelError, OptionError, first_line
-from steepest.evaluate.baselines import restore
+from steepest.errors import ModelError, OptionError
 from steepest.evaluate.calibration import tempered
 from steepest.evaluate.metrics import is_positive, metric_info, metric_names
 from steepest.evaluate.outputs import outputs_on, predict
-from steepest.files import cannot_write, check_apart, reachable, write_atomically
-from steepest.finetuning import finetuned, merged, read_finetuning, structural_text
-from steepest.finetuning.frozen import packed, unpacked
-from steepest.finetuning.quantised import numbers_in
-from steepest.models import ModelBuilder, build_model
+from steepest.files import check_apart
+from steepest.finetuning import merged, read_finetuning
+from steepest.models import ModelBuilder
 from steepest.objectives.target import target_of_shape
-from steepest.prediction.about import BASELINE, About, again, builder, damaged, read_about
+from steepest.prediction.about import BASELINE, About
 from steepest.prediction.answered import Answered, answered
+from steepest.prediction.files import read_model, write_model
 from steepest.prediction.known import Known, Question
 from steepest.prediction.learned import activations_frame, embedding_of, layers_of
 from steepest.prediction.predicted import Predictions, Written, beside, joined
-from steepest.prediction.sameness import check_code, check_outputs
 from steepest.prediction.seen import SeenRows, hashed_once
 from steepest.prediction.table import predictions_table
 from steepest.prediction.writing import writing_tables
-from steepest.record.arms import arm_model, check_of_comparison
-from steepest.record.store import Folder
-from steepest.train.weights import held_names, load_once, once
 from steepest.wording import counted, first_few, significant
 
 T = TypeVar("T")
@@ -417,20 +407,7 @@ class TrainedModel:
         Raises:
             FolderError: the folder cannot be written.
         """
-        folder = Path(folder)
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise cannot_write(folder, error) from None
-        about = self.about.stored(sum(map(numbers_in, self.net.parameters())))
-        self.pipeline.save(folder / "pipeline.json")
-        write_atomically(folder / "model.json", json.dumps(about, indent=2, ensure_ascii=False) + "\n")
-        if self.seen is not None:
-            self.seen.save(folder)
-        held = held_names(self.net, self.about.held(self.net) if apart else ())
-        content = packed(Folder.of_model(folder).path, once(self.net.state_dict()), None, held)
-        write_atomically(folder / "model.safetensors", content)
-        return folder
+        return write_model(Path(folder), self.net, self.about, self.pipeline, self.seen, apart)
 
     @classmethod
     def load(
@@ -458,43 +435,4 @@ class TrainedModel:
                 one than the given one; or no network of the arm is kept.
             OptionError: the comparison has no such arm.
         """
-        forks.check()
-        folder = reachable(folder)
-        if arm is not None:
-            check_of_comparison(Folder(folder), arm)
-            folder = folder / arm_model(Folder(folder), arm)
-        elif (folder / "experiment.toml").is_file():
-            folder = Folder(folder).recommended
-        elif (folder / "model").is_dir():
-            folder = folder / "model"
-        about = read_about(folder)
-        build = builder(about.model, folder, model)
-        try:
-            pipeline = load_pipeline(folder / "pipeline.json", source)
-        except FolderError as error:
-            raise FolderError(error.fact, hint=again(folder)) from error
-        if pipeline.shape != about.shape or pipeline.classes != about.classes:
-            raise FolderError(
-                f"model.json and pipeline.json in {str(folder)!r} are not of the same model",
-                hint=again(folder),
-            )
-        try:
-            content = (folder / "model.safetensors").read_bytes()
-            arrays, _ = unpacked(Folder.of_model(folder).path, content)
-            if build is None:
-                net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
-            else:
-                with looking(Folder.of_model(folder).sources_of):
-                    net = build_model(build, pipeline.shape, seed=int(about.trained.get("seed", 0)))
-                check_code(net, about.code, folder, about.model)
-                net = finetuned(net, structural_text(about.finetune), int(about.trained.get("seed", 0)))
-                load_once(net, arrays)
-                check_outputs(net, about.shape, about.outputs, folder, about.model)
-        except (OSError, safetensors.SafetensorError, ValueError) as error:
-            raise damaged(folder / "model.safetensors", error) from None
-        except RuntimeError as error:
-            raise ModelError(
-                f"the weights in {str(folder)!r} do not fit the model {about.model!r}: {first_line(error)}",
-                hint="give the model that was trained.",
-            ) from None
-        return cls(net, about, pipeline, SeenRows.load(folder))
+        return cls(*read_model(folder, model, arm, source))
