@@ -16,10 +16,11 @@ from numpy.typing import NDArray
 
 from steepest.compare.result import Picture
 from steepest.data.images.given import read_source
+from steepest.data.images.pipeline import FILE
 from steepest.data.images.pixels import Pixels, shape_text
 from steepest.data.images.png import brightest, png, shown
 from steepest.data.labels import as_label
-from steepest.data.sources.images import FILE, LABEL, ImageData
+from steepest.data.sources.images import LABEL, ImageData
 from steepest.errors import FolderError, OptionError, unknown_name
 from steepest.evaluate.outputs import predict
 from steepest.experiment.folder import check_folder
