@@ -37,6 +37,7 @@ from steepest.experiment.given import (
     with_default_model,
 )
 from steepest.experiment.preview import Preview, preview
+from steepest.experiment.reached import reaching
 from steepest.experiment.run import complete, open_data
 from steepest.models import ModelBuilder
 from steepest.prediction.about import built_from
@@ -380,6 +381,25 @@ class Result:
         """The report's file."""
         return self.folder.path / "report.html"
 
+    def reached(self, reach: float | str | None = None) -> pl.DataFrame:
+        """Return how soon the arms reach a value of a metric on the validation rows.
+
+        One row per arm: how many of its ``runs`` with the chosen setting ``reached`` it; ``step``, ``epoch``,
+        ``gradients`` and ``seconds`` of training of the median run, empty unless more than half did (of the seconds, of
+        the ``timed`` runs that were made while no other was); and its ``best`` value.
+
+        Args:
+            reach: the value, of the deciding metric, or as ``"accuracy=0.95"``; by default the one of the report.
+
+        Raises:
+            OptionError: runs are not evaluated by the metric, or it has no such value.
+            FolderError: the results are of an earlier version.
+        """
+        forks.check()
+        found = self.comparison if reach is None else reaching(self.folder, self.comparison, reach)
+        arms = [] if found.reached is None else found.reached.arms
+        return pl.DataFrame([each.model_dump() for each in arms], infer_schema_length=None)
+
     def difference(self, first: str, second: str, metric: str | None = None) -> Difference:
         """Return ``first - second`` on a test metric with its 95 % interval and corrected p-value.
 
@@ -412,34 +432,6 @@ class Result:
         from steepest.report.results import as_html
 
         return f"<p>{html.escape(self.comparison.sentence)}</p>{as_html(self.comparison)}"
-
-
-def write_report(folder: str | Path, out: str | Path | None = None) -> Path:
-    """Write ``report.html`` again from the stored results, or to ``out``, and return its path."""
-    result = Result.load(folder)
-    from steepest.report.html import write_report as write_page  # slow to import
-
-    return write_page(result.comparison, result.report if out is None else out)
-
-
-def write_side_by_side(folders: Sequence[str | Path], out: str | Path) -> Path:
-    """Write one page with several finished comparisons side by side and return its path.
-
-    Optimizers of two comparisons are compared if both used the same data and test rows and share run seeds; otherwise
-    the page says why not.
-
-    Raises:
-        FolderError: a folder contains no finished comparison, or ``out`` cannot be written.
-        OptionError: a folder is given twice.
-    """
-    from steepest.experiment.sides import side_of
-    from steepest.report.side_by_side import write_sides
-
-    sides = [side_of(Folder.open(each)) for each in folders]
-    for place, each in enumerate(folders):
-        if Path(each).resolve() in [Path(other).resolve() for other in folders[:place]]:
-            raise OptionError(f"the folder {str(each)!r} is named twice", hint="name each folder once.")
-    return write_sides(sides, out)
 
 
 def resume(

@@ -74,7 +74,7 @@ TOGETHER = {
 """Which of them one comparison has."""
 
 
-UNSAID = {"controls", "keep_path", "references"}
+UNSAID = {"controls", "keep_path", "reach", "references"}
 """Options without a sentence: controls are arms, which the protocol names, a kept path changes no number, and of runs
 at library defaults the protocol tells where there are some."""
 

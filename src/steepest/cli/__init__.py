@@ -20,7 +20,7 @@ from steepest.cli.check import check as check_command
 from steepest.cli.compressing import distil, prune
 from steepest.cli.describing import describe
 from steepest.cli.fetching import downloads_shown, fetch
-from steepest.cli.flags import KINDS, MoreMinutes, OtherWorkers, Out, parameters, registry
+from steepest.cli.flags import KINDS, TARGET, MoreMinutes, OtherWorkers, Out, parameters, registry
 from steepest.cli.generating import generate
 from steepest.cli.keeping import RUNS, clean, listed_runs
 from steepest.cli.landscape import landscape as landscape_command
@@ -210,6 +210,14 @@ def report(
             help="File to write (default: FOLDER/report.html, side-by-side.html, LOG.html).", metavar="FILE"
         ),
     ] = None,
+    reach: Annotated[
+        str | None,
+        typer.Option(
+            help="Another target for how soon each arm reaches it, of the deciding metric, or as accuracy=0.95; auto: "
+            "what the middle arm reaches. Makes no runs.",
+            metavar=TARGET,
+        ),
+    ] = None,
     open_: Open = False,
 ) -> None:
     """Write the report of a comparison again, of several side by side, or of another tool's log.
@@ -226,26 +234,34 @@ def report(
             "a folder and --from cannot be combined" if folders else "there is nothing to report on",
             hint="give the folder of a comparison, several folders, or --from LOG.csv.",
         )
+    if reach is not None and (from_ is not None or len(folders or []) > 1):
+        raise OptionError(
+            f"--reach has no effect on {'a log' if from_ is not None else 'several comparisons side by side'}",
+            hint="leave it out, or give the folder of one comparison.",
+        )
     if from_ is not None:
         path = _report_log(from_, metric, out)
     elif folders and len(folders) > 1:
-        from steepest.api import write_side_by_side
+        from steepest.experiment.reports import write_side_by_side
 
         always_raise()
         path = write_side_by_side(folders, out or Path("side-by-side.html"))
         line(f"report   {path}", out=True)
     else:
-        path = _report_one((folders or [])[0], out)
+        path = _report_one((folders or [])[0], out, reach)
     if open_:
         output.open_page(path)
 
 
-def _report_one(folder: Path, out: Path | None) -> Path:
-    from steepest.api import Result, write_report
+def _report_one(folder: Path, out: Path | None, reach: str | None) -> Path:
+    from steepest.api import Result
+    from steepest.experiment.reports import write_report
+    from steepest.record.store import Folder
 
     always_raise()
-    path = write_report(folder, out)
-    output.print_result(Result.load(folder), report=path)
+    opened = Folder.open(folder)
+    comparison, path = write_report(opened, out, reach)
+    output.print_result(Result(opened, comparison), report=path)
     return path
 
 

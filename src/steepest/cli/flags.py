@@ -59,10 +59,13 @@ TUNING_OPTIONS = (
 )
 DATA_OPTIONS = ("positive",)
 """Options of the protocol that are about the data."""
+OUTPUT_OPTIONS = ("reach",)
+"""Options of the protocol that change the report alone."""
 REPEATABLE = ("embedding", "tune", "callbacks", "baseline", "track", *Factors.model_fields)
 FILES = {"test": "test_file", "validation": "validation_file"}
 """Options that are a share of the rows, and their twins that name a file."""
 WORKERS = "INTEGER|ray|ADDRESS"
+TARGET = "[METRIC=]NUMBER"
 WITHOUT_DEFAULT = ("missing", "device", "threads", "workers")
 
 KINDS = {
@@ -215,7 +218,7 @@ def _section(section: str, leave_out: Collection[str]) -> list[inspect.Parameter
             continue
         shown = next((new for new, old in CLEARER_NAMES.items() if old == name), name)
         place = COMMON if name in COMMON_OPTIONS else "Tuning" if name in TUNING_OPTIONS else panel
-        place = "Data" if name in DATA_OPTIONS else place
+        place = "Data" if name in DATA_OPTIONS else "Output" if name in OUTPUT_OPTIONS else place
         found.append(_option(shown, field, place, name))
         if shown != name:
             found.append(_option(name, field, place, name, hidden=True))
@@ -230,7 +233,7 @@ def _option(
 ) -> inspect.Parameter:
     default = field.get_default(call_default_factory=True)
     none = (
-        default in (None, [], {}, (), ...)
+        default in (None, "", [], {}, (), ...)
         or isinstance(default, bool)
         or repr(default) == "PydanticUndefined"
         or name in WITHOUT_DEFAULT
@@ -282,6 +285,8 @@ def _metavar(field: FieldInfo, name: str) -> str | None:
         return "INTEGER|all"
     if name == "workers":
         return WORKERS
+    if name == "reach":
+        return TARGET
     if _is_list(field):
         return "LIST"
     text = str(field.annotation)

@@ -161,10 +161,11 @@ def arm_entries(evidence: Evidence) -> list[ArmEntry]:
     found: list[ArmEntry] = []
     for arm in setup.arms:
         tuned = tuning(setup, arm, evidence.history)
+        reported = finals(setup, arm, evidence.chosen)
         runs = [
             *tuned.runs,
             *sweeps(setup, arm, tuned, evidence.chosen),
-            *finals(setup, arm, evidence.chosen),
+            *reported,
             *defaults(setup, arm),
         ]
         found.append(
@@ -177,6 +178,7 @@ def arm_entries(evidence: Evidence) -> list[ArmEntry]:
                 factors=dict(arm.factors),
                 levels=dict(arm.levels),
                 runs=list(dict.fromkeys(f"{run.key.recipe}-{run.key.seed}" for run in runs)),
+                reported=[f"{run.key.recipe}-{run.key.seed}" for run in reported],
             )
         )
     return found

@@ -29,7 +29,7 @@ from steepest.compare.fits import Fits, Optimum
 from steepest.compare.limits import TUNING_DOUBTED, TUNING_FAILED, Limits, limits, restricted
 from steepest.compare.moved import ArmPath
 from steepest.compare.rated import RatedComparison
-from steepest.compare.reaching import when_reached
+from steepest.compare.reaching import how_soon
 from steepest.compare.recommended import recommended
 from steepest.compare.result import (
     INPUTS,
@@ -48,6 +48,7 @@ from steepest.compare.worth import effects, trust
 from steepest.compare.written import WrittenTexts
 from steepest.components import grammar
 from steepest.data.dataset import Dataset
+from steepest.evaluate.metrics import metric_info
 from steepest.evaluate.rowwise import BY_ROW
 from steepest.finetuning import FULL
 from steepest.optim.selection import shown_rates
@@ -197,8 +198,11 @@ def summarize(
         optima=list(findings.optima),
         sizes=list(findings.network_sizes),
         planner=str(make_planner(evidence.setup.planner)),
-        reached=when_reached(
-            {arm.title: evidence.final(arm) for arm in arms}, metric.name, higher=metric.higher_is_better
+        reached=how_soon(
+            {arm.title: evidence.final(arm) for arm in arms},
+            metric_info(metric.name),
+            experiment.protocol.reach,
+            len(dataset.classes),
         ),
         searches=[arm_search(evidence, arm) for arm in arms if arm.tuned],
         fits=findings.fits,

@@ -8,7 +8,9 @@ from steepest.data.dataset import Dataset, Note, class_totals
 from steepest.data.target import known_class
 from steepest.errors import OptionError
 from steepest.evaluate.metrics import MetricInfo, meant, metric_info, metric_names
+from steepest.evaluate.reachable import reachable_target
 from steepest.objectives.target import target_of
+from steepest.recipe import Reach
 
 MAJORITY = 0.8
 """Above this share of the largest class, accuracy hardly shows what was learned."""
@@ -33,17 +35,21 @@ class Judging:
     notes: tuple[Note, ...] = ()
 
 
-def judge(dataset: Dataset, metric: str | None = None, positive: str | None = None) -> Judging:
+def judge(
+    dataset: Dataset, metric: str | None = None, positive: str | None = None, reach: str = ""
+) -> Judging:
     """Decide what is judged by.
 
     Args:
         dataset: its training rows say which class is the rarer one, and whether one of them prevails.
         metric: the deciding metric as the user names it; the task's default if left out.
         positive: label of the positive class; the rarer of two if left out, of equals the last one.
+        reach: the value that runs are to reach, as the option says it.
 
     Raises:
         UnknownNameError: there is no such metric or no such class.
-        OptionError: the metric does not serve the task, or a positive class is named and there are not two classes.
+        OptionError: the metric does not serve the task, or a positive class is named and there are not two classes; or
+            no run can reach the value, or every one does.
 
     Example:
         >>> from steepest.data.table import read_table
@@ -59,6 +65,8 @@ def judge(dataset: Dataset, metric: str | None = None, positive: str | None = No
             f"the metric {info.name!r} is for {info.task} but {dataset.target!r} is a {dataset.task} target",
             hint=f"choose one of {', '.join(metric_names(dataset.task, classes))}.",
         )
+    if target := Reach.read(reach):
+        reachable_target(target, list(dict.fromkeys((info.name, *target_of(dataset).watched))), classes)
     unmeasured = target_of(dataset).unmeasured
     parts = {"validation": dataset.validation, "test": dataset.test}
     for part, rows in parts.items() if metric is not None and dataset.held_out else ():

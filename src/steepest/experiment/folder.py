@@ -230,7 +230,7 @@ def write_results(folder: Folder, comparison: Comparison) -> None:
     curves_frame(records).write_ipc(buffer, compression="zstd")
     folder.write("curves.arrow", buffer.getvalue())
     folder.write("results.csv", to_csv(comparison))
-    folder.write("results.json", comparison.model_dump_json(indent=1) + "\n")
+    store_results(folder, comparison)
     from steepest.report.html import render_html  # slow to import
 
     folder.write("report.html", render_html(comparison))
@@ -238,6 +238,11 @@ def write_results(folder: Folder, comparison: Comparison) -> None:
         table = io.StringIO(newline="")
         csv.writer(table, lineterminator="\n").writerows(comparison.rated.crosstab.csv)
         folder.write("crosstab.csv", table.getvalue())
+
+
+def store_results(folder: Folder, comparison: Comparison) -> None:
+    """Write a comparison to ``results.json``, from which :func:`load_comparison` reads it."""
+    folder.write("results.json", comparison.model_dump_json(indent=1) + "\n")
 
 
 def _named(record: Record, names: Mapping[str, str]) -> Record:

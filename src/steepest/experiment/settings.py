@@ -250,7 +250,7 @@ def decide(experiment: Experiment, source: Source, given: Objects, observer: Obs
         dataset, with_bases(protocol.baseline, ((each.model, each.finetune) for each in wanted))
     )
     metric, why = _metric(protocol, wanted, dataset)
-    judging = judge(dataset, metric, protocol.positive)
+    judging = judge(dataset, metric, protocol.positive, protocol.reach)
     judging = replace(
         judging, decided=(*judging.decided, *([("metric", f"{judging.metric.title}, {why}")] if why else []))
     )

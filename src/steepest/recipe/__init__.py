@@ -41,6 +41,7 @@ from steepest.recipe.options import (
     Protocol,
     flag_of,
 )
+from steepest.recipe.reach import Reach
 from steepest.recipe.recipe import BEARINGS, NEUTRAL, Recipe, stable_hash
 
 __all__ = [
@@ -71,6 +72,7 @@ __all__ = [
     "ModelOptions",
     "Precision",
     "Protocol",
+    "Reach",
     "Recipe",
     "RunLength",
     "Timings",

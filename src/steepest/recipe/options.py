@@ -12,6 +12,7 @@ from steepest.components import grammar
 from steepest.data.numbers import AUTO, numbers_text
 from steepest.paths.option import KeepPath
 from steepest.recipe.factors import FACTORS
+from steepest.recipe.reach import Reach
 
 EVALUATIONS = 20
 """How many times a run reads the validation rows, unless another number is given."""
@@ -85,6 +86,15 @@ def _number_or_text(value: Any) -> Any:
 
 def _keeps_path(text: str) -> str:
     KeepPath.read(text)
+    return text
+
+
+def _number_as_text(value: Any) -> Any:
+    return repr(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _reaches(text: str) -> str:
+    Reach.read(text)
     return text
 
 
@@ -231,6 +241,11 @@ class Protocol(FrozenOptions):
         "",
         description="evenly spaced steps whose weights are kept of every final run, to draw its path and its spectra, "
         "as 50; of more than 10 million numbers a random projection, unless it is exact:50; runs keep their bits",
+    )
+    reach: Annotated[str, BeforeValidator(_number_as_text), AfterValidator(_reaches)] = Field(
+        "",
+        description="validation value of the deciding metric, or as accuracy=0.95, of which the report says how soon "
+        "each arm reaches it (default: what the middle arm reaches); runs stay the same",
     )
     tune: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         (),
@@ -380,6 +395,7 @@ STAYS: Mapping[str, bool] = {
             "callbacks",
             "watch",
             "keep_path",
+            "reach",
             "controls",
             "references",
         ),

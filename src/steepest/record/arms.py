@@ -31,6 +31,7 @@ class ArmEntry(Frozen):
         factors: the value of each factor.
         levels: its value of each factor in which arms differ, as people read it.
         runs: its runs, as ``recipe-seed``.
+        reported: those of them that are reported, at the setting that was chosen; empty in folders of earlier versions.
     """
 
     id: str
@@ -41,6 +42,7 @@ class ArmEntry(Frozen):
     factors: dict[str, str] = Field(default_factory=dict)
     levels: dict[str, str] = Field(default_factory=dict)
     runs: list[str] = Field(default_factory=list)
+    reported: list[str] = Field(default_factory=list)
 
     @property
     def called(self) -> str:

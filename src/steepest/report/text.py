@@ -22,6 +22,7 @@ from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
 from steepest.report.marks import is_recommended, is_winner
+from steepest.report.reached import in_terminal
 from steepest.report.sentences import about_others, notes
 from steepest.report.view import UNBROKEN, advises, deciding_first, metric_of
 from steepest.report.watched import reported_epochs
@@ -87,6 +88,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
         below.append(Text(epochs, style="dim"))
     if comparison.factorial is not None:
         below.append(effects_table(comparison.factorial, digits_of(comparison, metric)))
+    below += in_terminal(comparison)
     finished = [row for row in arms if row.outcome == "finished"]
     after = about_others(metric, [columns.other] if columns.other else comparison.metrics[:2], finished)
     first = (
