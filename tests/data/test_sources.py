@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ import steepest as st
 from steepest.components import grammar
 from steepest.data.sources import registry
 from steepest.data.sources.arrays import Arrays, ArraySource
+from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError, ModelError, OptionError
 from steepest.evaluate.baselines import baseline_names
 from steepest.models import build_model
@@ -278,6 +280,37 @@ def test_a_source_that_fails_later_is_named():
     plan = st.plan(source, optimizers=["sgd(lr=0.1)"], epochs=1, seeds=1)
     with pytest.raises(DataError, match="the source Late fails: ZeroDivisionError: no rows"):
         plan.preview()
+
+
+@pytest.mark.parametrize(
+    ("size", "at", "said"),
+    [
+        ((), (), "farthest 9000; training: 0 to 10"),
+        ((3,), (2,), "farthest 9000 in x[:, 2]; training: 0 to 10"),
+        ((70,), (5,), "farthest 9000; training: 0 to 10"),
+        ((4, 5), (1, 1), "farthest 9000; training: 0 to 10"),
+    ],
+)
+def test_numbers_of_arrays_far_outside_those_of_training_are_counted(size, at, said):
+    """By column where rows are like those of a table, else by the range of all; saved with the model."""
+    x = np.stack([np.full(size, each) for each in np.arange(101) / 10] * 4)
+    if size == (3,):
+        x[:, 0] *= 1000.0
+    _, pipeline = st.open_source({"x": x, "y": np.arange(404.0)}, reader=HERE, split="none").make(0)
+    new = np.full((5, *size), 5.0)
+
+    def lines(one, rows):
+        found = [each.unforeseen for each in one.transform_batches({"x": rows}, 2)]
+        return sum(found, Unforeseen()).lines
+
+    assert lines(pipeline, new) == ()
+    for row, value in enumerate([-9.9, 19.9, -10.5, 20.5, 9000.0]):
+        new[(row, *at)] = value
+    line = f"3 values of x lie outside the range of training by more than its width ({said})"
+    stored = json.loads(json.dumps(pipeline.to_dict()))
+    assert lines(pipeline, new) == lines(Memory.stored_pipeline(stored), new) == (line,)
+    del stored["ranges"]
+    assert lines(Memory.stored_pipeline(stored), new) == ()
 
 
 def test_new_arrays_of_another_shape(tmp_path):

@@ -18,16 +18,22 @@ SHOWN = 3
 class Far(NamedTuple):
     """A number far from those of training, which lie between ``low`` and ``high``.
 
+    Attributes:
+        place: the column of an array that it is in; empty where its name is that of a column.
+
     Example:
-        >>> max(Far(-50.0, 0.0, 9.5), Far(80.0, 0.0, 9.5), key=lambda each: each.away)
-        Far(value=80.0, low=0.0, high=9.5)
-        >>> print(Far(80.0, 0.0, 9.5))
+        >>> max(Far(-50.0, 0.0, 9.5), Far(80.0, 0.0, 9.5), key=lambda each: each.away).value
+        80.0
+        >>> print(Far(80.0, 0.0, 9.5)), print(Far(7.0, 0.0, 1.0, "x[:, 2]"))
         80; training: 0 to 9.5
+        7 in x[:, 2]; training: 0 to 1
+        (None, None)
     """
 
     value: float
     low: float
     high: float
+    place: str = ""
 
     @property
     def away(self) -> float:
@@ -36,7 +42,8 @@ class Far(NamedTuple):
 
     def __str__(self) -> str:
         low, high = f"{self.low:.6g}", f"{self.high:.6g}"
-        return f"{self.value:.6g}; training: {low if low == high else f'{low} to {high}'}"
+        where = f" in {self.place}" if self.place else ""
+        return f"{self.value:.6g}{where}; training: {low if low == high else f'{low} to {high}'}"
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,7 @@ from steepest.data.described import DataFact, DataOverview, Listed, span
 from steepest.data.labels import as_label
 from steepest.data.options import TableOptions
 from steepest.data.parts import PARTS, SPLIT_COLUMN, SPLIT_TYPE, split_rows
+from steepest.data.ranges import ArrayRange
 from steepest.data.sizes import deviation
 from steepest.data.sources.contract import Source, failed
 from steepest.data.sources.rows import Encoded, Pipeline
@@ -249,8 +250,9 @@ class ArraySource(Source):
         if known == 0:
             raise DataError("no training row is left", hint="give more rows, or smaller shares of them.")
         dtype = str(self._answers.dtype)
+        ranges = {name: ArrayRange.fit(each[rows["train"]]) for name, each in self._inputs.items()}
         pipeline = ArrayPipeline(
-            type(self), self._name, self._settings, shape, self.target, classes, scale, dtype
+            type(self), self._name, self._settings, shape, self.target, classes, scale, dtype, ranges
         )
         return dataset, pipeline
 
@@ -286,13 +288,16 @@ class ArraySource(Source):
         shape = Shape(stored["task"], {}, (), len(classes) or 1, fields)
         scale = TargetScale(**stored["target_scale"])
         name, settings = str(stored["source"]), dict(stored["settings"])
-        return ArrayPipeline(
-            cls, name, settings, shape, str(stored["target"]), classes, scale, str(stored["target_type"])
-        )
+        target, dtype = str(stored["target"]), str(stored["target_type"])
+        ranges = {key: ArrayRange.from_dict(each) for key, each in stored.get("ranges", {}).items()}
+        return ArrayPipeline(cls, name, settings, shape, target, classes, scale, dtype, ranges)
 
 
 class ArrayPipeline(Pipeline):
-    """From new arrays to tensors; nothing is learned of the inputs."""
+    """From new arrays to tensors; of the inputs only their ranges are learned, to say what lies far outside.
+
+    Models of earlier versions have no ranges, and say nothing of it.
+    """
 
     keeps: ClassVar = False
 
@@ -306,9 +311,10 @@ class ArrayPipeline(Pipeline):
         classes: tuple[str, ...],
         scale: TargetScale,
         target_type: str,
+        ranges: Mapping[str, ArrayRange],
     ) -> None:
         self._reader, self._name, self._settings, self._shape = reader, name, settings, shape
-        self._target_type = target_type
+        self._target_type, self._ranges = target_type, ranges
         self.target, self.task, self.classes, self.target_scale = target, shape.task, classes, scale
 
     @property
@@ -357,7 +363,15 @@ class ArrayPipeline(Pipeline):
             size = len(tensors[0])
             kept = pl.int_range(size, dtype=pl.UInt32, eager=True)
             target = None if answers is None else answers[start : start + rows]
-            yield Encoded(tensors, kept, size, Unforeseen(), target=target, doubles=wide)
+            some = {name: inputs[name][start : start + rows] for name in self._ranges}
+            yield Encoded(tensors, kept, size, self._unforeseen(some), target=target, doubles=wide)
+
+    def _unforeseen(self, some: Mapping[str, Array]) -> Unforeseen:
+        found = {name: self._ranges[name].outside(name, each) for name, each in some.items()}
+        return Unforeseen(
+            outside={name: count for name, (count, _) in found.items() if count},
+            farthest={name: far for name, (_, far) in found.items() if far is not None},
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON values."""
@@ -369,6 +383,7 @@ class ArrayPipeline(Pipeline):
             "classes": list(self.classes),
             "target_scale": {"mean": self.target_scale.mean, "sd": self.target_scale.sd},
             "target_type": self._target_type,
+            "ranges": {name: each.to_dict() for name, each in self._ranges.items()},
             "fields": [
                 {"name": each.name, "kind": each.kind, "size": list(each.size)} for each in self._shape.fields
             ],
