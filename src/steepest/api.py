@@ -18,7 +18,6 @@ from steepest.compare.lookup import difference_of
 from steepest.compare.result import Comparison
 from steepest.components import grammar
 from steepest.components.held import holding
-from steepest.components.references import looking
 from steepest.data.catalog import is_name
 from steepest.data.sources.contract import Source
 from steepest.errors import FolderError, OptionError
@@ -470,7 +469,7 @@ def resume(
             hint=f"put it back, or write where it is now into {str(path)!r}: source = …",
         )
     source_data = open_data(experiment)
-    with looking(opened.sources_of, before=opened.home), holding():
+    with opened.finding_code(stored=True), holding():
         given = replace(given_models(model), callbacks=given_callbacks(callbacks)[1])
         comparison = complete(experiment, source_data, opened, observer, given, yes=True)  # agreed before
         return Result(opened, comparison, own_models(wanted_arms(experiment, given)))

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from steepest.api import Plan, Result
 from steepest.components.held import holding
-from steepest.components.references import looking
 from steepest.errors import FolderError
 from steepest.experiment.again import Length, is_one_run, refit_experiment
 from steepest.experiment.folder import check_unchanged
@@ -64,7 +63,7 @@ def refit(
         raise FolderError(f"{str(target)!r} is the comparison itself", hint="give --out another folder.")
     advised = result.comparison.recommended
     path = opened.path / "experiment.toml"
-    with looking(opened.sources_of, before=opened.home), holding():
+    with opened.finding_code(stored=True), holding():
         check_unchanged(opened, open_data(validate_experiment(load_tree(path), where=str(path))))
         experiment, left_out = refit_experiment(opened, about, length, name=target.name, tested_too=test_rows)
         if observer is not None:

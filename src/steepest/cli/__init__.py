@@ -28,7 +28,7 @@ from steepest.cli.mapping import map_
 from steepest.cli.memory import memory as memory_command
 from steepest.cli.output import complain, console, line
 from steepest.cli.paging import page
-from steepest.cli.planning import planned
+from steepest.cli.planning import finding_code, planned
 from steepest.cli.playing import play
 from steepest.cli.predicting import OneArm, OwnModel, predict
 from steepest.cli.rate_finding import lr_find
@@ -103,16 +103,18 @@ def compare(source: str, optimizers: list[str] | None, out: Path | None, dry_run
             f"{'--verbose' if verbose else '--open'} has no effect with --dry-run, which trains nothing",
             hint="leave one of the two out.",
         )
-    plan = planned(source, optimizers, flags, lambda name: out or Path("runs") / name)
-    if print_model:
-        output.print_model(plan)
-    if dry_run:
-        output.dry_run(plan, out, quiet=quiet, as_json=as_json)
-        return
-    output.show(
-        lambda observer: plan.run(out, observer=observer, yes=yes), out or Path("runs") / plan.experiment.name,
-        verbose=verbose, quiet=quiet, as_json=as_json, open_=open_,
-    )  # fmt: skip
+    with finding_code(source):
+        plan = planned(source, optimizers, flags, lambda name: out or Path("runs") / name)
+        if print_model:
+            output.print_model(plan)
+        if dry_run:
+            output.dry_run(plan, out, quiet=quiet, as_json=as_json)
+            return
+        output.show(
+            lambda observer: plan.run(out, observer=observer, yes=yes),
+            out or Path("runs") / plan.experiment.name,
+            verbose=verbose, quiet=quiet, as_json=as_json, open_=open_,
+        )  # fmt: skip
 
 
 def _option(name: str, annotation: Any, default: Any = False) -> inspect.Parameter:

@@ -10,7 +10,7 @@ import typer
 
 from steepest.cli.flags import COMMON, parameters
 from steepest.cli.output import console, line
-from steepest.cli.planning import planned
+from steepest.cli.planning import EXPERIMENTS, finding_code, planned
 from steepest.footprint import TAKEN
 from steepest.recipe import CLEARER_NAMES
 
@@ -32,13 +32,13 @@ def memory(source: str, optimizers: list[str] | None, limit: str | None, as_json
     Parameters, gradients, optimizer state, activations, error signals: every tensor of some steps is counted. Several
     optimizers, models or batch sizes are shown side by side.
     """
-    made = planned(
-        source, optimizers or (None if Path(source).suffix in (".toml", ".json") else ["adam"]), flags
-    )
-
     from steepest.footprint.memory import memory_of
 
-    found = memory_of(made, limit)
+    with finding_code(source):
+        found = memory_of(
+            planned(source, optimizers or (None if Path(source).suffix in EXPERIMENTS else ["adam"]), flags),
+            limit,
+        )
     if as_json:
         line(found.to_json(), out=True)
     else:

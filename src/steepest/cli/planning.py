@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,20 @@ from steepest.recipe import THE_FLAGS, load_tree, validate_experiment
 
 if TYPE_CHECKING:
     from steepest.api import Plan
+
+EXPERIMENTS = (".toml", ".json")
+"""How the files of experiments end."""
+
+
+@contextlib.contextmanager
+def finding_code(source: str) -> Generator[None]:
+    """Find the user's code that an experiment file refers to, where this is in the folder of a comparison."""
+    from steepest.record.store import Folder
+
+    folder = Folder(Path(source).parent)
+    stored = Path(source).suffix in EXPERIMENTS and folder.home is not None
+    with folder.finding_code(stored=True) if stored else contextlib.nullcontext():
+        yield
 
 
 def planned(
@@ -37,7 +52,7 @@ def planned(
             f"{source!r} is JSON in one piece, and texts are read from lines of JSON",
             hint='write one object a line, {"text": "…"}, into a file that ends in .jsonl.',
         )
-    if Path(source).suffix in (".toml", ".json"):
+    if Path(source).suffix in EXPERIMENTS:
         tree = load_tree(source)
     asked = given(flags)
     for section in ("data", "model", "protocol", "factors", "execution"):

@@ -12,7 +12,7 @@ import typer
 from steepest.cli import output
 from steepest.cli.flags import RANGE_TEST, parameters
 from steepest.cli.output import console, line
-from steepest.cli.planning import planned
+from steepest.cli.planning import EXPERIMENTS, finding_code, planned
 from steepest.range_test import unused
 from steepest.train.range_test import START, STEPS, STOP
 
@@ -31,13 +31,16 @@ def lr_find(source: str, optimizers: list[str] | None, start: float, stop: float
     for path in paths:
         check_form(path)
     rates = geometric(start, stop, steps)
-    file = Path(source).suffix in (".toml", ".json")
-    plan = planned(source, optimizers or (None if file else ["adam"]), {**flags, **dict.fromkeys(unused())})
-    if quiet or as_json:
-        found = tests_of(plan, rates, Observer())
-    else:
-        with ProgressObserver() as observer:
-            found = tests_of(plan, rates, observer)
+    file = Path(source).suffix in EXPERIMENTS
+    with finding_code(source):
+        plan = planned(
+            source, optimizers or (None if file else ["adam"]), {**flags, **dict.fromkeys(unused())}
+        )
+        if quiet or as_json:
+            found = tests_of(plan, rates, Observer())
+        else:
+            with ProgressObserver() as observer:
+                found = tests_of(plan, rates, observer)
     if as_json:
         line(json.dumps(found.as_json(), indent=1, ensure_ascii=False, allow_nan=False), out=True)
     else:

@@ -179,10 +179,13 @@ def go_on_with(
         raise OptionError(f"--workers {workers} has no effect on a study", hint="leave it out.")
     if quiet and verbose:
         raise OptionError("--quiet and --verbose exclude each other", hint="leave one of the two out.")
+    from steepest.components.references import looking
+    from steepest.record.store import Folder
     from steepest.studies import plan_study
 
-    planned = plan_study(kept.study, kept.size, folder)
-    _made(planned, folder, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
+    with looking(Folder(folder).sources_of, home=kept.home, first=True):
+        planned = plan_study(kept.study, kept.size, folder)
+        _made(planned, folder, as_json=as_json, open_=open_, quiet=quiet, verbose=verbose)
 
 
 def _check_alone(what: str, **beside: bool) -> None:

@@ -140,7 +140,15 @@ def _words_only(kind: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    return str(value) if isinstance(value, Spec) else repr(value)
+    """Return a value as it is read again; a reference has a colon, so it is a string.
+
+    Example:
+        >>> str(Spec("warmup", (Spec("mine.py:Own"), Spec("cosine"))))
+        "warmup('mine.py:Own', cosine)"
+    """
+    if isinstance(value, Spec):
+        return repr(str(value)) if value.is_reference else str(value)
+    return repr(value)
 
 
 _PATH = re.compile(r"(?<=[=(,])\s*((?:/|\.\.?/|~/)[^,()'\"\s]*)")

@@ -18,6 +18,7 @@ import sys
 import sysconfig
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextvars import ContextVar
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,9 +27,27 @@ from steepest.components.held import held, text_of
 from steepest.components.prefixes import meant_by, prefix_of, resolved
 from steepest.errors import ModelError, OptionError, SteepestError
 
-Places = tuple[Path | None, Callable[[Path], Iterable[Path]]]
 
-_places: ContextVar[Places | None] = ContextVar("places", default=None)
+@dataclass(frozen=True)
+class Places:
+    """Where files of references are looked for besides the working directory.
+
+    Attributes:
+        home: a folder that relative paths are relative to.
+        first: whether they are so before they are relative to the working directory.
+        copies: gives the files that may stand in for one that is not there.
+    """
+
+    home: Path | None
+    first: bool
+    copies: Callable[[Path], Iterable[Path]]
+
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """What relative paths are relative to, in this order."""
+        home, here = () if self.home is None else (self.home,), (Path.cwd(),)
+        return tuple(dict.fromkeys((*home, *here) if self.first else (*here, *home)))
+
 
 _loaded: dict[str, tuple[dict[str, Path], dict[Path, bytes]]] = {}
 """By the name of a module: the modules and the texts that it was loaded from."""
@@ -37,6 +56,10 @@ _loaded: dict[str, tuple[dict[str, Path], dict[Path, bytes]]] = {}
 def _nowhere(path: Path) -> Iterable[Path]:
     del path
     return ()
+
+
+_HERE = Places(None, False, _nowhere)
+_places: ContextVar[Places | None] = ContextVar("places", default=None)
 
 
 def load_reference(name: str, kind: str = "") -> Any:
@@ -68,7 +91,7 @@ def load_reference(name: str, kind: str = "") -> Any:
 
 
 def file_of(where: str) -> Path:
-    """Return the file of a reference: from the working directory, or where :func:`looking` says.
+    """Return the file of a reference: see :func:`looking` and :class:`Places`.
 
     Raises:
         OptionError: there is none.
@@ -82,30 +105,43 @@ def file_of(where: str) -> Path:
 
 
 def _file_of(where: str) -> Path:
-    before, after = _places.get() or (None, _nowhere)
+    places = _places.get() or _HERE
+    looked = ""
     with contextlib.suppress(OSError, ValueError, RuntimeError):  # too long, a zero byte, no home
         path = Path(where).expanduser()
-        for file in (*([] if before is None else [before / path]), path, *after(path)):
+        for file in (*(each / path for each in places.folders), *places.copies(path)):
             if file.is_file():
                 return file.resolve()
-        lost = next(iter(after(path)), None)
+        lost = next(iter(places.copies(path)), None)
         if lost is not None:
             raise OptionError(
                 f"there is no file {where!r}, and its copy {lost.as_posix()!r} is gone",
                 hint="put one of the two back as it was in training, or train again with the code that you have.",
             )
-    raise OptionError(f"there is no file {where!r}", hint="give the path of a Python file, or put it back.")
+        if not path.is_absolute():
+            looked = f"it was looked for in {' and '.join(each.as_posix() for each in places.folders)}; "
+    raise OptionError(
+        f"there is no file {where!r}", hint=f"{looked}give the path of a Python file, or put it back."
+    )
+
+
+def begun_in() -> Path:
+    """Return the folder that relative paths of references are relative to, of those that are the first one."""
+    return (_places.get() or _HERE).folders[0]
 
 
 @contextlib.contextmanager
-def looking(after: Callable[[Path], Iterable[Path]], *, before: Path | None = None) -> Generator[None]:
+def looking(
+    copies: Callable[[Path], Iterable[Path]], *, home: Path | None = None, first: bool = False
+) -> Generator[None]:
     """Look for the files of references inside the block in further places, unless a block around it has said where.
 
     Args:
-        after: gives the files that may stand in for one that is not there.
-        before: a folder that relative paths are relative to before they are to the working directory.
+        copies: gives the files that may stand in for one that is not there.
+        home: a folder that relative paths are relative to if they are not so to the working directory.
+        first: look there before, as what is stored was written there.
     """
-    token = _places.set(_places.get() or (before, after))
+    token = _places.set(_places.get() or Places(home, first, copies))
     try:
         yield
     finally:

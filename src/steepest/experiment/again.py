@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steepest.components import grammar
 from steepest.data.split_rule import REFIT, REFIT_ALL, SplitRule
 from steepest.errors import FolderError, OptionError
 from steepest.prediction.about import About
 from steepest.recipe import CALLABLE, ArmOptions, Experiment, load_tree, validate_experiment
 from steepest.record.schema import Record
 from steepest.record.store import Folder
-from steepest.regularizers import NONE, read_regularizers
+from steepest.regularizers import NONE, regularizers_in
 from steepest.train.callback import read_callback
 
 PLAIN = "train"
@@ -154,16 +155,17 @@ def refit_experiment(
     trained = about.trained
     arm = arm_as_trained(about, trained["factors"].get("procedure") or PLAIN, str(trained["arm"]))
     _check(arm, folder.path)
-    regularizers = read_regularizers(arm["regularizer"])
-    kept = [each for each in regularizers if "length" not in each.places]
-    arm["regularizer"] = " + ".join(map(str, kept)) or NONE
+    regularizers = regularizers_in(arm["regularizer"])
+    kept = [text for text, each in regularizers.items() if "length" not in each.places]
+    arm["regularizer"] = " + ".join(kept) or NONE
     if length is not None and length.share < 1 and arm["schedule"] != "constant":
-        arm["schedule"] = f"beginning({arm['schedule']}, share={length.share})"
+        shape = grammar.parse(arm["schedule"])
+        arm["schedule"] = str(grammar.Spec("beginning", (shape,), {"share": length.share}))
     tree = load_tree(str(folder.path / "experiment.toml"))
     options = tree.get("protocol", {})
     callbacks = list(options.get("callbacks", ()))
     watching = [each for each in callbacks if ":" in each and read_callback(each).only_watches]
-    left_out = [str(each) for each in regularizers if each not in kept]
+    left_out = [text for text in regularizers if text not in kept]
     left_out += [f"the callback {each}" for each in callbacks if each not in watching]
     if length is not None and options.get("max_seconds") is not None:
         left_out.append(f"--max-seconds {options['max_seconds']:g}")

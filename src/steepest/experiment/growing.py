@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from steepest.components.references import looking
 from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.evaluate.metrics import default_metric, meant, metric_info
@@ -117,7 +116,7 @@ def arms_in(folder: Folder, given: Objects) -> list[Wanted]:
     """Return the arms of a folder that can be made from their texts; none where nothing can be read from it."""
     try:
         tree = load_tree(folder.path / "experiment.toml")
-        with looking(folder.sources_of):
+        with folder.finding_code():
             return _arms_of(validate_experiment(tree), given)[0]
     except SteepestError:  # which is said where the folder is used
         return []

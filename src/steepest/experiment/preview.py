@@ -6,7 +6,6 @@ import html
 import time
 
 from steepest.components.held import holding
-from steepest.components.references import looking
 from steepest.data.sources.contract import Source
 from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import MANY_RUNS, expected, outgrown, time_text
@@ -69,7 +68,7 @@ def preview(
         SteepestError: the data, an option or the model cannot be used.
     """
     folder.check_format()
-    with looking(folder.sources_of), holding():
+    with folder.finding_code(), holding():
         return _preview(experiment, source, folder, observer, given)
 
 

@@ -17,7 +17,6 @@ from steepest.compare.result import Comparison
 from steepest.compare.summary import Findings, best_run, summarize
 from steepest.components.held import holding
 from steepest.components.identity import of_network
-from steepest.components.references import looking
 from steepest.data.dataset import Note, Shape
 from steepest.data.sources.contract import Source
 from steepest.data.sources.opening import open_source
@@ -130,7 +129,7 @@ def complete(
     forks.check()
     started = time.perf_counter()
     folder.check_format()
-    with looking(folder.sources_of), holding():
+    with folder.finding_code(), holding():
         experiment, given = joined(folder, experiment, given, observer, source)
         experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
         experiment, given = with_controls(folder, experiment, source, given, observer)

@@ -177,10 +177,12 @@ def open_run(
     freeze(net, "" if frozen == NOTHING else frozen)
     target = target_of(data)
     pruned = any(each.prune for each in _stages(loaded))
-    objective, loss_code = training_loss(factors.get("loss", ""), loss, found.folder)
+    with Folder(found.folder).finding_code():
+        text, loss_code = training_loss(factors.get("loss", ""), loss, found.folder)
+        objective = make_objective(text, target)
     problem = SupervisedProblem(
         net.eval(),
-        make_objective(objective, target),
+        objective,
         class_weights(data, experiment.protocol.class_weights),
         tuple(data.shape.cardinalities),
         precision,

@@ -9,7 +9,6 @@ import safetensors
 from torch import nn
 
 from steepest import forks
-from steepest.components.references import looking
 from steepest.data.sources.opening import load_pipeline
 from steepest.data.sources.rows import Pipeline
 from steepest.errors import FolderError, ModelError, first_line
@@ -76,7 +75,7 @@ def read_model(
         if build is None:
             net = restore(about.model.removeprefix(BASELINE), about.shape, arrays)
         else:
-            with looking(Folder.of_model(folder).sources_of):
+            with Folder.of_model(folder).finding_code():
                 net = build_model(build, pipeline.shape, seed=int(about.trained.get("seed", 0)))
             check_code(net, about.code, folder, about.model)
             net = finetuned(net, structural_text(about.finetune), int(about.trained.get("seed", 0)))

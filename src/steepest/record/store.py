@@ -11,11 +11,13 @@ import contextlib
 import json
 import shlex
 from collections.abc import Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import polars as pl
 from torch import Tensor
 
+from steepest.components.references import begun_in, looking
 from steepest.errors import FolderError
 from steepest.files import (
     TEMPORARY,
@@ -162,7 +164,7 @@ class Folder:
     def begin(self, data: str, name: str) -> None:
         """Write down, once, the folder's format and the data that it belongs to."""
         if self.journal.first("data") is None:
-            at = str(Path.cwd())
+            at = str(begun_in())
             known = {"format": FORMAT, "encoding": ENCODING}
             self.journal.append({"event": "data", **known, "data": data, "name": name, "at": at})
 
@@ -181,6 +183,14 @@ class Folder:
         """Return where copies of a file of the user's code are kept, as it was referred to, the newest first."""
         named = [each for each in self.journal.read("code") if file.as_posix() in str(each.get("name"))]
         return [self.path / SOURCE / str(each.get("digest")) / file.name for each in reversed(named)]
+
+    def finding_code(self, *, stored: bool = False) -> AbstractContextManager[None]:
+        """Find the user's code inside the block: in the working directory, in :attr:`home`, or as a kept copy.
+
+        Args:
+            stored: what is stored in the folder refers to the code, which is looked for in :attr:`home` first.
+        """
+        return looking(self.sources_of, home=self.home, first=stored)
 
     def make(self, parts: Sequence[str] = PARTS) -> None:
         """Make the folder and the folders in it.

@@ -329,9 +329,17 @@ def regularizer_text(text: str) -> str:
         >>> regularizer_text("max-norm(3)+ l2(1e-4)"), regularizer_text("none")
         ('l2(0.0001) + max-norm(3.0)', '')
     """
-    return " + ".join(
-        made.referred(spec.name) if spec.is_reference else str(made) for spec, made in _read(text)
-    )
+    return " + ".join(regularizers_in(text))
+
+
+def regularizers_in(text: str) -> dict[str, Regularizer]:
+    """Return regularizers by their specifications with all options, in the order of a step.
+
+    Example:
+        >>> list(regularizers_in("max-norm(3)+ l2(1e-4)"))
+        ['l2(0.0001)', 'max-norm(3.0)']
+    """
+    return {made.referred(spec.name) if spec.is_reference else str(made): made for spec, made in _read(text)}
 
 
 def regularizer_meant(text: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from steepest.components.references import begun_in
 from steepest.errors import FolderError
 from steepest.files import reachable, write_atomically
 from steepest.record.store import PARTS, STUDY, Folder, command
@@ -25,12 +26,15 @@ class StoredStudy:
         data: the images that it was begun with; None in a folder of an earlier version.
         code: the hash of the code that it was begun with, which makes runs and measurements; empty in a folder of an
             earlier version.
+        home: the folder in which it was begun, which the path of a study of one's own is relative to; None in a folder
+            of an earlier version.
     """
 
     study: str
     size: str
     data: StudyData | None = None
     code: str = ""
+    home: Path | None = None
 
 
 def default_folder(name: str, size: str) -> Path:
@@ -55,7 +59,10 @@ def read_study(path: Path) -> StoredStudy | None:
     try:
         stored: Any = json.loads(file.read_text(encoding="utf-8"))
         data = None if stored.get("data") is None else StudyData.of(stored["data"])
-        return StoredStudy(str(stored["study"]), str(stored["size"]), data, str(stored.get("code", "")))
+        code, home = str(stored.get("code", "")), stored.get("at")
+        return StoredStudy(
+            str(stored["study"]), str(stored["size"]), data, code, None if home is None else Path(home)
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise FolderError(
             f"cannot read {file.as_posix()!r}: {error}",
@@ -107,6 +114,7 @@ def begin_study(
     if kept is None or kept.data is None:
         folder.make(PARTS if trains else ())
         whose = {"study": study, "size": size, "data": data.kept(), **({"code": code} if code else {})}
+        whose["at"] = str(begun_in())
         write_atomically(path / STUDY, json.dumps(whose, indent=1) + "\n")
 
 
