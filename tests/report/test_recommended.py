@@ -43,6 +43,9 @@ def test_the_recommended_row_has_the_mark(recommended: str, hollow: list[str]) -
     lines = file.getvalue().splitlines()
     assert [line.split()[1] for line in lines if line.startswith("●")] == [name]
     assert [line.split()[1] for line in lines if line.startswith("○")] == hollow
+    means = "recommended for use" if recommended else "winning optimizer, chosen on the validation rows"
+    best = " · ○ winning optimizer, chosen on the validation rows" if hollow else ""
+    assert lines.count(f"  ● {means}{best}") == 1
     assert [each.name for _, part in table(found).groups for each in part if each.recommended] == [name]
     dots = {each.name: each for each in ranking(found).dots}
     assert [each for each in dots if dots[each].recommended] == [name]

@@ -247,7 +247,8 @@ def test_table_fits_the_terminal_and_steers_nothing(name: str) -> None:
     text = printed(EXAMPLES[name]())
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "\x1b" not in text
-    assert text.count("●") == 1
+    assert [line[0] for line in text.splitlines()].count("●") == 1
+    assert text.count("  ● ") == 1, "the mark has a key"
 
 
 def test_every_optimizer_and_baseline_is_in_the_table() -> None:

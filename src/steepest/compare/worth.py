@@ -14,6 +14,7 @@ from steepest.compare.evidence import Control, Evidence, mean_of, trials_of
 from steepest.compare.result import SPREADS, Effect, Fact
 from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.recipe import SUBJECTS
+from steepest.wording import counted
 
 
 def effects(
@@ -124,7 +125,9 @@ def trust(
         differing = evidence.setup.differing or ["optimizer"]
         subject = SUBJECTS[differing[0]][0] if len(differing) == 1 else "arm"
         facts.append(Fact(label=f"tuning runs per {subject}", value=spread))
-    facts.append(Fact(label="runs", value=f"{len(evidence.history):,}"))
+    pilots = sum(each.key.phase == "pilot" for each in evidence.history.values())
+    runs = f"{len(evidence.history) - pilots:,}"
+    facts.append(Fact(label="runs", value=f"{runs}, and {counted(pilots, 'pilot run')}" if pilots else runs))
     if evidence.setup.folds > 1:
         kind = "folds" if evidence.kind == "folds" else "repeated splits"
         facts.append(Fact(label="test sets", value=f"{evidence.setup.folds} {kind}"))

@@ -14,7 +14,8 @@ from steepest.sweep.arms import PlannedArm
 from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
 from steepest.sweep.labels import is_factorial, shown_value
-from steepest.sweep.plan import taking_part
+from steepest.sweep.outcomes import RunCount, run_count
+from steepest.sweep.plan import tuning
 from steepest.sweep.planned import History
 from steepest.sweep.planner import planner_of
 from steepest.sweep.rows import by_rows
@@ -48,8 +49,12 @@ def data_text(dataset: Dataset, sets: int = 1) -> str:
 def plan_text(setup: Setup, history: History, together: int = 1) -> str:
     """Return the plan as one line: the whole comparison, how much of it is done, and how many runs are made at a time.
 
+    Where their number depends on results, it is that with a best rate inside of every grid, with the range in which it
+    is; pilots are not counted.
+
     Example:
-        ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs, 2 at a time``
+        ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs (65 to 92: …),
+        2 at a time``
     """
     runs = expected_runs(setup, {})
     tuned = [arm for arm in setup.arms if arm.tuned]
@@ -71,16 +76,42 @@ def plan_text(setup: Setup, history: History, together: int = 1) -> str:
         text += f" + {len(setup.seeds) * setup.folds} without schedule"
     if setup.folds > 1:
         text += " + 1 on the rows of all test sets"
-    there = [each for each in taking_part(setup, history).values() if each.key.phase != "pilot"]
-    done = len(there)
-    left = len(expected_runs(setup, history))
-    more = done + left - len(runs)
-    if more > 0:
+    count, left = run_count(setup, history), bool(expected_runs(setup, history))
+    more = sum(tuning(setup, arm, history).further for arm in setup.stages)
+    more *= 1 + len(setup.seeds) * setup.sweep
+    if more:
         text += f" + {more} beyond the initial grid"
+    if (twice := len(runs) + more - count.expected) > 0:
+        text += f" − {twice} that serve twice"
     others = made_otherwise(setup, history)
-    text += f" → {counted(done + left, 'run')}" + (f", {done} already done" if done else "")
+    text += f" → {_count_text(count)}" + (f", {count.done} already done" if count.done else "")
     text += f", {together} at a time" if together > 1 and left else ""
     return text + (f"; {others} in the folder have other settings and are not used" if others else "")
+
+
+def _count_text(count: RunCount) -> str:
+    """Return how many runs there are, and on what it depends.
+
+    Example:
+        >>> _count_text(RunCount(expected=13, least=13, most=16))
+        '13 runs (up to 16: more where a best rate is at an edge of its grid)'
+        >>> _count_text(RunCount(expected=20)), _count_text(RunCount(expected=20, most=20))
+        ('about 20 runs', 'up to 20 runs')
+    """
+    runs = counted(count.expected, "run")
+    if count.least is None:
+        return f"{'about' if count.most is None else 'up to'} {runs}"
+    why: list[str] = []
+    if count.least < count.expected:
+        why.append("fewer where a tuned rate is the library's default")
+    if count.most is not None and count.most > count.expected:
+        why.append("more where a best rate is at an edge of its grid")
+    if not why:
+        return runs
+    ends = f"up to {count.most:,}" if count.least == count.expected else f"{count.least:,} to {count.most:,}"
+    if count.most == count.expected:
+        ends = f"at least {count.least:,}"
+    return f"{runs} ({ends}: {', '.join(why)})"
 
 
 def arms_text(setup: Setup) -> str:

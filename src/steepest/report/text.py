@@ -21,7 +21,7 @@ from steepest.compare.result import Comparison, Metric, Row, better_first
 from steepest.report import format as show
 from steepest.report.digits import digits_of, from_winner
 from steepest.report.levels import LevelColumns, effects_table, level_columns, wrapped
-from steepest.report.marks import is_recommended, is_winner
+from steepest.report.marks import RECOMMENDED, key, mark
 from steepest.report.reached import in_terminal
 from steepest.report.sentences import about_others, notes
 from steepest.report.view import UNBROKEN, advises, deciding_first, metric_of
@@ -72,6 +72,7 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
         >>> Console(width=80, force_terminal=False).print(comparison_table(result))
           log loss ↓   rate  range
         ● adam  1.464 ±.002   1e-3  32×
+          ● winning optimizer, chosen on the validation rows
         Adam wins.
     """
     metric = metric_of(comparison, comparison.metric)
@@ -84,6 +85,8 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
     table, columns = _fitting(comparison, shown, width)
     said = notes(comparison, intervals=columns.compared)
     below: list[RenderableType] = [Text(show.printable(each), style="dim") for each in said]
+    if marks := key(comparison, shown):
+        below.insert(0, Text(f"  {marks}", style="dim"))
     if epochs := reported_epochs(comparison):
         below.append(Text(epochs, style="dim"))
     if comparison.factorial is not None:
@@ -137,7 +140,7 @@ def _table(
     """Return the lines of arms and baselines with names of so many characters."""
     metric = metric_of(comparison, comparison.metric)
     metrics = [metric, *([columns.other] if columns.other else [])]
-    names = [_name(row, longest, levels, mark=_mark(comparison, row)) for row in shown]
+    names = [_name(row, longest, levels, mark=mark(comparison, row)) for row in shown]
     head = "" if levels is None else "\n".join(f"  {line}" for line in levels.head.split("\n"))
     rates = max([4, *(len(show.rate(row.lr)) for row in shown if row.kind == "arm")])
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
@@ -159,7 +162,7 @@ def _table(
             cells.insert(1, Text(" ".join(each for each in found if each)))
         if columns.rates:
             cells.append(_remark(row, rates))
-        style = "bold" if name.startswith("●") else "dim" if row.kind == "baseline" else ""
+        style = "bold" if name.startswith(RECOMMENDED) else "dim" if row.kind == "baseline" else ""
         table.add_row(Text(name), *cells, style=style)
     return table
 
@@ -234,10 +237,6 @@ def _head(metric: Metric) -> str:
     arrow = "↑" if metric.higher_is_better else "↓"
     lines = textwrap.wrap(f"{show.printable(metric.title)}{UNBROKEN}{arrow}", _HEAD)
     return "\n".join(lines).replace(UNBROKEN, " ")
-
-
-def _mark(comparison: Comparison, row: Row) -> str:
-    return "●" if is_recommended(comparison, row) else "○" if is_winner(comparison, row) else " "
 
 
 def _name(row: Row, width: int, levels: LevelColumns | None, *, mark: str) -> str:
