@@ -6,12 +6,15 @@ import math
 
 import pytest
 
-from steepest.compare.reaching import ArmReached, how_soon, when_reached
+from steepest.compare.reaching import ArmReached, Reached, how_soon, when_reached
 from steepest.errors import OptionError
 from steepest.evaluate.metrics import metric_info
 from steepest.evaluate.reachable import reachable_target
 from steepest.recipe import Reach
 from steepest.record.schema import CurvePoint, Record, RunKey
+from steepest.report import reached
+from steepest.report.html import render_html
+from tests.report.example import rent
 
 
 def run(seed: int, *values: float, shared: bool = False) -> Record:
@@ -126,3 +129,26 @@ def test_a_target_of_another_metric_names_it() -> None:
     found = how_soon(runs, metric_info("mae"), "rmse=2", 0)
     assert found is not None
     assert (found.metric, found.arms[0].step) == ("rmse", 10)
+
+
+def test_the_table_begins_with_the_soonest_and_explains_what_is_missing() -> None:
+    found = when_reached({"slow": SLOW, "middle": MIDDLE, "fast": FAST}, "rmse", higher=False)
+    assert found is not None
+    comparison = rent().model_copy(update={"reached": found})
+    assert [name for name, _ in reached.lines(comparison)] == ["fast", "middle", "slow"]
+    assert "A dash: half" in reached.caption(comparison)
+    assert "no time" not in reached.caption(comparison)
+    arms = [each.model_copy(update={"seconds": None, "timed": 0}) for each in found.arms]
+    shared = comparison.model_copy(update={"reached": found.model_copy(update={"arms": arms})})
+    assert "There is no time of slow" not in reached.caption(shared)
+    assert "There is no time of middle and fast" in reached.caption(shared)
+
+
+@pytest.mark.parametrize("given", [False, True])
+def test_a_table_of_nothing_but_dashes_is_not_shown(given: bool) -> None:
+    missed = [ArmReached(name=name, reached=1, runs=3) for name in "ab"]
+    comparison = rent().model_copy(update={"reached": Reached(target=1.0, arms=missed, given=given)})
+    assert reached.lines(comparison) == []
+    page = render_html(comparison)
+    assert ('id="reached"' in page) == ("do more than half of the runs reach it." in page) == given
+    assert "runs that reached it" not in page

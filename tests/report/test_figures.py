@@ -17,7 +17,7 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.limits import NO_LIMITS, Limits, Short, restricted
 from steepest.compare.result import Comparison, Effect, Metric, Row
 from steepest.record.schema import ReliabilityBins
-from steepest.report import contrasts, figures, main_effects, results, theme, view
+from steepest.report import contrasts, figures, main_effects, rate_figures, results, theme, view
 from steepest.report.digits import from_winner
 from steepest.report.html import render_html
 from steepest.report.watched import joined
@@ -27,7 +27,7 @@ DRAW: dict[str, Callable[[Comparison], figures.Figure]] = {
     "curves by step": lambda each: figures.curves(each, "step"),
     "curves by epoch": lambda each: figures.curves(each, "epoch"),
     "curves by second": lambda each: figures.curves(each, "seconds"),
-    "rates": figures.rates,
+    "rates": rate_figures.rates,
     "confusion": figures.confusion,
 }
 
@@ -62,7 +62,7 @@ def test_every_colour_has_a_dark_counterpart(figure: str) -> None:
 def test_an_optimizer_has_one_colour_in_every_figure() -> None:
     result = crimes()
     by_figure = []
-    for drawn in (figures.curves(result), figures.rates(result)):
+    for drawn in (figures.curves(result), rate_figures.rates(result)):
         found: dict[str, set[str]] = {}
         for trace in drawn["data"]:
             if trace.get("line", {}).get("color"):
@@ -93,7 +93,7 @@ def test_seed_bands_hold_the_mean_and_diverged_rates_are_shown() -> None:
     for band, low, high, mean in zip(crimes().curves, drawn[0:18:2], drawn[1:18:2], drawn[18:], strict=True):
         assert mean["meta"]["name"] == band.name
         assert all(a <= b <= c for a, b, c in zip(low["y"], mean["y"], high["y"], strict=True))
-    crosses = [each for each in figures.rates(crimes())["data"] if each["marker"]["symbol"] == "x-thin"]
+    crosses = [each for each in rate_figures.rates(crimes())["data"] if each["marker"]["symbol"] == "x-thin"]
     assert {each["meta"]["name"] for each in crosses} == {"sgd", "momentum", "nesterov"}
 
 

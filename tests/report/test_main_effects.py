@@ -10,7 +10,7 @@ from steepest.compare.limits import NO_LIMITS
 from steepest.compare.result import INPUTS, Fact
 from steepest.data.texts.vocabulary import BEFORE
 from steepest.recipe import validate_experiment
-from steepest.report import contrasts, figures, glossary, main_effects, results, theme
+from steepest.report import contrasts, figures, glossary, main_effects, rate_figures, results, theme
 from steepest.report.factors import scheme, short_names, subject
 from steepest.report.html import render_html, unbroken
 from steepest.report.legend import legend
@@ -181,17 +181,23 @@ def test_terms_are_explained_where_they_are_used():
 
 def test_a_default_that_arms_share_is_marked_once():
     marks = [
-        each for each in figures.rates(arms())["data"] if each["hovertemplate"].find("library default") >= 0
+        each
+        for each in rate_figures.rates(arms())["data"]
+        if each["hovertemplate"].find("library default") >= 0
     ]
     assert len(marks) == 2, "of adam and of sgd; momentum has its rate"
     alone = arms().model_copy(update={"factors": ["optimizer"]})
     marks = [
-        each for each in figures.rates(alone)["data"] if each["hovertemplate"].find("library default") >= 0
+        each
+        for each in rate_figures.rates(alone)["data"]
+        if each["hovertemplate"].find("library default") >= 0
     ]
     assert len(marks) == len(arms().rates)
     models = arms().model_copy(update={"factors": ["model"]})
     marks = [
-        each for each in figures.rates(models)["data"] if each["hovertemplate"].find("library default") >= 0
+        each
+        for each in rate_figures.rates(models)["data"]
+        if each["hovertemplate"].find("library default") >= 0
     ]
     assert len(marks) == 2, "models alone: adam's and sgd's again"
 

@@ -12,7 +12,8 @@ import pytest
 from steepest.compare.budgets import best_after
 from steepest.compare.result import Comparison
 from steepest.compare.search import ArmSearch, SearchTrial, TrialResult
-from steepest.report import searches, theme
+from steepest.report import format as show
+from steepest.report import parallel, searches, theme
 from steepest.report.html import render_html
 from tests.report.example import crimes, rent
 from tests.report.test_figures import strings
@@ -55,7 +56,7 @@ def test_lines_run_from_the_lowest_to_the_highest_value_and_the_best_is_on_top()
         heights = [trace["y"][axis] for trace in figure["data"]]
         assert (min(heights), max(heights)) == (0.0, 1.0)
     best = min(trials, key=lambda trial: trial.results[0].value)
-    assert f"learning rate {best.lr:.3g}" in figure["data"][-1]["hovertemplate"]
+    assert f"learning rate {show.setting(best.lr)}" in figure["data"][-1]["hovertemplate"]
     assert figure["data"][-1]["y"][-1] == 0.0
     assert figure["data"][-1]["opacity"] == max(trace["opacity"] for trace in figure["data"])
 
@@ -69,6 +70,7 @@ def test_the_table_has_every_trial_with_its_end() -> None:
     assert [line.end for line in first].count("chosen") == 1
     assert {line.end for line in first} == {"chosen", "cut after 1/9 length"}
     assert first[-1].cells[3] == ("failed", None)
+    assert first[1].cells[1:3] == [("0.1", 0.1), ("true", "true")]
     page = render_html(comparison)
     assert page.count("cut after 1/9 length") == sum(line.end.startswith("cut") for line in lines)
     assert 'id="figure-parallel"' in page
@@ -84,7 +86,7 @@ def test_it_is_said_how_many_were_cut_and_who_is_ahead() -> None:
     assert "ahead" in order
     plain = searched(crimes(), "grid", several=False)
     assert len(searches.sentences(plain)) == 1
-    assert searches.parallel_buttons(plain) == []
+    assert parallel.buttons(plain) == []
     assert 'id="figure-parallel"' not in render_html(plain)
 
 
@@ -100,3 +102,28 @@ def test_nothing_is_drawn_of_trials_that_all_failed() -> None:
 
 def test_a_folder_of_an_earlier_version_has_no_section() -> None:
     assert 'id="trials"' not in render_html(crimes())
+
+
+def test_intervals_are_drawn_of_the_two_ahead_alone_and_the_caption_names_them() -> None:
+    comparison = searched(crimes())
+    assert len(comparison.searches) > 2
+    figure = searches.drawn(comparison)["best-after"]
+    bands = [trace["legendgroup"] for trace in figure["data"] if trace.get("fill")]
+    known = {each.name: each.best_after for each in comparison.searches if each.best_after}
+    least = min(len(after.mean) for after in known.values())
+    ahead = sorted(known, key=lambda name: known[name].mean[least - 1])[:2]
+    assert sorted(bands) == sorted(ahead)
+    assert f"of the two ahead after {least} trials, {ahead[0]} and {ahead[1]}" in searches.caption(comparison)
+    for trace in figure["data"]:
+        if trace["mode"] == "lines+markers":
+            after = known[trace["legendgroup"]]
+            assert trace["customdata"] == [[*pair] for pair in zip(after.low, after.high, strict=True)]
+    two = comparison.model_copy(update={"searches": comparison.searches[:2]})
+    assert sum(trace.get("fill") is not None for trace in searches.drawn(two)["best-after"]["data"]) == 2
+    assert "hide" not in searches.caption(two)
+
+
+def test_titles_of_axes_are_above_and_short_and_the_last_says_which_way_is_better() -> None:
+    figure = searches.drawn(searched(crimes()))["parallel-0"]
+    titles = [each["text"] for each in figure["layout"]["annotations"] if each["yanchor"] == "bottom"]
+    assert titles == ["learning<br>rate", "eps", "amsgrad", "validation<br>log loss ↓"]

@@ -99,3 +99,72 @@ def test_words_stay_whole_and_names_in_sight(name: str, browser: Browser, files:
             assert page.run(STUCK) == []
             assert scroll(page) <= 0
             assert page.complaints() == []
+
+
+CELLS = """
+[...document.querySelectorAll("#trials-table tbody tr")].filter(row => !row.hidden)
+  .map(row => row.cells[{column}].textContent.trim())
+"""
+
+
+def cells(page: Page, column: int) -> list[str]:
+    return page.run(CELLS.replace("{column}", str(column)))
+
+
+def press(page: Page, key: str) -> None:
+    text = {"Enter": "\r", " ": " "}[key]
+    for kind in ("keyDown", "keyUp"):
+        page.send(
+            "Input.dispatchKeyEvent",
+            {"type": kind, "key": key, "text": text, "windowsVirtualKeyCode": ord(text)},
+        )
+
+
+def test_trials_sort_by_their_numbers_with_the_keyboard_and_what_is_missing_comes_last(
+    browser: Browser, files: dict[str, Path]
+) -> None:
+    heads = "[...document.querySelectorAll('#trials-table thead th')]"
+    with browser.page(files["trials"], width=1280) as page:
+        opened(page)
+        titles = page.run(f"{heads}.map(each => each.textContent)")
+        for column, title in enumerate(titles):
+            given = cells(page, column)
+            missing = sum(each in ("", "failed") for each in given)
+            page.run(f"{heads}[{column}].querySelector('button').focus()")
+            for key, down in (("Enter", False), (" ", True)):
+                press(page, key)
+                found = cells(page, column)
+                assert sorted(found) == sorted(given)
+                assert all(each in ("", "failed") for each in found[len(found) - missing :]), title
+                known: list[str] | list[float] = found[: len(found) - missing]
+                if title not in ("optimizer", "amsgrad", "end"):
+                    known = [*map(float, known)]
+                assert known == sorted(known, reverse=down), title
+                assert page.run(f"{heads}[{column}].getAttribute('aria-sort')") == (
+                    "descending" if down else "ascending"
+                )
+        assert page.complaints() == []
+
+
+def test_the_filter_finds_rows_with_all_words_of_a_part_and_says_how_many(
+    browser: Browser, files: dict[str, Path]
+) -> None:
+    comparison = searched(crimes())
+    trials = sum(len(each.trials) for each in comparison.searches)
+    one, other = (each.name for each in comparison.searches[2:4])
+    with browser.page(files["trials"], width=390) as page:
+        opened(page)
+
+        def found(text: str) -> tuple[set[str], str]:
+            page.run(
+                f"(() => {{ const field = document.querySelector('[data-filters]'); field.value = {text!r};"
+                " field.dispatchEvent(new Event('input')); })()"
+            )
+            return {*cells(page, 0)}, page.run("document.querySelector('.find .count').textContent")
+
+        assert found(f"{one} chosen") == ({one}, f"1 of {trials} rows")
+        names, said = found(f"{one} chosen, {other}")
+        assert names == {one, other}
+        assert said == f"{1 + len(comparison.searches[3].trials)} of {trials} rows"
+        assert found("nothing like it") == (set(), f"0 of {trials} rows")
+        assert found(" ")[1] == ""

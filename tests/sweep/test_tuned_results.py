@@ -13,7 +13,7 @@ import steepest as st
 from steepest.cli import main
 from steepest.export import tidy
 from steepest.record.store import Folder
-from steepest.report import figures
+from steepest.report import rate_figures
 from steepest.sweep.observer import Observer
 
 OPTIONS = {"epochs": 1, "batch_size": 64, "hidden": (4,), "device": "cpu", "compile": "off"}
@@ -49,7 +49,7 @@ def test_every_trial_is_in_the_results(several) -> None:
 
 def test_trials_of_several_hyperparameters_are_not_joined(several) -> None:
     comparison = st.Result.load(several).comparison
-    traces = [each for each in figures.rates(comparison)["data"] if each["name"] == "adam"]
+    traces = [each for each in rate_figures.rates(comparison)["data"] if each["name"] == "adam"]
     scan = traces[0]
     assert scan["mode"] == "markers"
     assert len(scan["x"]) == len(scan["marker"]["size"]) == 14
@@ -105,7 +105,7 @@ def test_a_sweep_has_a_mean_and_an_interval_for_every_rate(churn, tmp_path) -> N
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "every learning rate at full length" in page
     assert "several hyperparameters were tuned" not in page
-    full = figures.rates(comparison)["data"][1]
+    full = rate_figures.rates(comparison)["data"][1]
     assert full["y"] == [each.mean for each in curve.sweep]
     assert full["error_y"]["array"] == pytest.approx([each.ends[1] - each.mean for each in curve.sweep])
     lines = [
@@ -113,3 +113,29 @@ def test_a_sweep_has_a_mean_and_an_interval_for_every_rate(churn, tmp_path) -> N
     ]
     assert [float(each["low"]) for each in lines] == pytest.approx([each.ends[0] for each in curve.sweep])
     assert [each["n"] for each in lines] == ["3"] * 3
+
+
+def test_a_stage_between_the_scan_and_the_full_length_is_in_figure_caption_and_table(churn, tmp_path) -> None:
+    made = st.plan(churn, target="churned", optimizers=["sgd"], seeds=1, planner="halving(3)", references=False,
+                   baseline="none", **(OPTIONS | {"epochs": 3}))  # fmt: skip
+    comparison = made.run(tmp_path / "run", observer=Observer()).comparison
+    [curve], [search] = comparison.rates, comparison.searches
+    [stage] = curve.between
+    third = {trial.lr: each.value for trial in search.trials for each in trial.results if each.length < 0.5}
+    middle = {
+        trial.lr: each.value
+        for trial in search.trials
+        for each in trial.results
+        if each.length == pytest.approx(1 / 3)
+    }
+    assert len(stage.points) < len(third)
+    assert dict(stage.points) == middle
+    drawn = next(
+        each for each in rate_figures.rates(comparison)["data"] if "open-dot" in str(each["marker"]["symbol"])
+    )
+    assert (drawn["x"], drawn["y"]) == ([*sorted(middle)], [middle[rate] for rate in sorted(middle)])
+    assert "With a dot, dashed: ⅓ length." in (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    lines = [
+        each for each in csv.DictReader(io.StringIO(tidy.rates(comparison))) if each["length"] == "0.3333"
+    ]
+    assert {float(each["lr"]): float(each["value"]) for each in lines} == middle

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from steepest.compare.result import (
     Metric,
     RateCurve,
     RateEstimate,
+    RateStage,
     Reported,
     Row,
 )
@@ -220,8 +221,15 @@ def rate_curve(evidence: Evidence, arm: PlannedArm) -> RateCurve:
     def at(runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
         return [beside for run in runs if (beside := plain_values(arm.method.beside_rate(run.rule)))]
 
+    def by_rate(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
+        return sorted(runs, key=lambda run: float(run.rule.hyper.lr))
+
     found, chosen = tuning(setup, arm, evidence.history), evidence.chosen[arm.id]
-    scan, full = (sorted(runs, key=lambda run: float(run.rule.hyper.lr)) for runs in (found.scan, found.full))
+    scan, full = (by_rate(runs) for runs in (found.scan, found.full))
+    stages: dict[float, list[PlannedRun]] = {}
+    for run in (run for trial in found.trials for run in trial.runs):
+        if found.scan[0].length < run.length < 1.0:
+            stages.setdefault(run.length, []).append(run)
     swept: dict[float, list[float]] = {}
     for run in sweeps(setup, arm, found, evidence.chosen):
         swept.setdefault(float(run.rule.hyper.lr), []).append(value(run))
@@ -237,6 +245,10 @@ def rate_curve(evidence: Evidence, arm: PlannedArm) -> RateCurve:
         chosen_at=plain_values(arm.method.beside_rate(chosen)),
         whole=found.scan[0].length == 1.0,
         length=found.scan[0].length,
+        between=[
+            RateStage(length=length, points=points(runs), at=at(runs))
+            for length, runs in sorted((length, by_rate(runs)) for length, runs in stages.items())
+        ],
         sweep=[
             RateEstimate(**estimate_of(values, metric).model_dump(), lr=rate, values=values)
             for rate, values in sorted(swept.items())

@@ -218,6 +218,20 @@ class RateEstimate(Estimate):
     values: list[float] = Field(default_factory=list)
 
 
+class RateStage(Frozen):
+    """The runs of a tuning that have one length between the shortest and the full one.
+
+    Attributes:
+        length: in full lengths.
+        points: rate and metric of each (NaN where it diverged).
+        at: the other values of each point, where more than the rate was tuned; otherwise empty.
+    """
+
+    length: float
+    points: list[tuple[float, float]]
+    at: list[dict[str, JsonValue]] = Field(default_factory=list)
+
+
 class RateCurve(Frozen):
     """The tuning of one optimizer: validation metric by learning rate.
 
@@ -231,6 +245,7 @@ class RateCurve(Frozen):
         sweep: every rate with every seed at full length, where that was wanted.
         whole: whether the scan has the full length, so that ``full`` are the best of it.
         length: of the runs of the scan, in full lengths.
+        between: the runs of lengths between these, ascending, of planners that have several stages.
     """
 
     name: str
@@ -245,6 +260,7 @@ class RateCurve(Frozen):
     sweep: list[RateEstimate] = Field(default_factory=list)
     whole: bool = False
     length: float = 0.25
+    between: list[RateStage] = Field(default_factory=list)
 
 
 class ClassLine(Frozen):

@@ -16,7 +16,7 @@ from typing import Any
 
 from steepest.compare.result import Comparison, Metric, RateCurve
 from steepest.errors import MissingExtraError
-from steepest.report import figures, theme
+from steepest.report import figures, rate_figures, theme
 from steepest.report import format as show
 from steepest.report.factors import optimizers_of
 from steepest.report.legend import LegendGroup, legend
@@ -127,8 +127,10 @@ def captions(comparison: Comparison) -> dict[str, str]:
     for axis, words in _axes(comparison).items():
         found[f"curves-{axis}"] = f"{title} on {comparison.curves_on} by {words}. {spread}"
     if comparison.rates:
+        stages = any(each.between for each in comparison.rates)
         found["rates"] = (
-            f"{title} on {comparison.curves_on} by learning rate. Hollow, dotted: the scan. Solid: full length. "
+            f"{title} on {comparison.curves_on} by learning rate. Hollow, dotted: the scan. "
+            f"{'With a dot, dashed: the stages between. ' if stages else ''}Solid: full length. "
             "Ring: chosen. Cross: diverged. Bar at the bottom: the library's default."
         )
     return found
@@ -189,7 +191,7 @@ def draw_rates(comparison: Comparison, figure: Any) -> Any:
     tuned = [each for each in comparison.rates if each.metric == comparison.metric]
     for curve, marks in zip(tuned, edge_marks(tuned, optimizers_of(comparison)), strict=True):
         _draw_rates(ax, curve, styles[curve.name], metric, marks)
-    layout = figures.rates(comparison)["layout"]
+    layout = rate_figures.rates(comparison)["layout"]
     ax.set_xscale("log")
     finish(ax, layout)
     low, high = layout["xaxis"].get("range", [-3, 0])
@@ -228,6 +230,20 @@ def _draw_rates(
             markeredgewidth=0.9,
             zorder=2,
         )
+    for stage in curve.between:
+        points = [(rate, value * scale) for rate, value in stage.points if finite(value) and rate > 0]
+        for size, filled in ((4.5, CARD), (1.6, colour)):
+            ax.plot(
+                *zip(*points, strict=True) if points else ([], []),
+                color=colour,
+                linewidth=0.8,
+                linestyle=DASHES["dash"] if joined and filled == CARD else "none",
+                marker=marker,
+                markersize=size,
+                markerfacecolor=filled,
+                markeredgewidth=0.9 if filled == CARD else 0.0,
+                zorder=2.5,
+            )
     # The name belongs to the solid line, which is drawn even where no rate ran at full length.
     x, y = zip(*full, strict=True) if full and joined else ([math.nan], [math.nan])
     ax.plot(

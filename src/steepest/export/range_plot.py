@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from steepest.export.plots import CARD, WIDTH, drawing, finish, labelled, legend_beside, saved
-from steepest.report import figures, theme
+from steepest.report import rate_figures, theme
 from steepest.train.range_test import RangeTest
 
 
@@ -15,7 +15,7 @@ def draw_range_tests(tests: Sequence[RangeTest], form: str) -> bytes:
     Raises:
         MissingExtraError: matplotlib is not installed.
     """
-    layout = figures.range_tests(tests)["layout"]
+    layout = rate_figures.range_tests(tests)["layout"]
     with drawing() as figure:
         made = figure(figsize=(WIDTH, 3.0), layout="constrained", dpi=200)
         ax = made.add_subplot()

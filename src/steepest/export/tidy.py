@@ -126,12 +126,18 @@ def rates(comparison: Comparison) -> str:
     """Return a line for each trial; an empty value is one that diverged.
 
     ``beside`` has the values of other hyperparameters as JSON, where these were tuned. Rates that ran with every seed
-    have the mean over the seeds with its 95 % interval, and ``sweep`` as their length.
+    have the mean over the seeds with its 95 % interval, and ``sweep`` as their length; runs of stages between ``scan``
+    and ``full`` have theirs in full lengths.
     """
     factors = factor_cells(comparison)
     rows: list[list[Any]] = []
     for curve in comparison.rates:
-        for length, pairs, at in (("scan", curve.scan, curve.scan_at), ("full", curve.full, curve.full_at)):
+        between = [(f"{stage.length:.4g}", stage.points, stage.at) for stage in curve.between]
+        for length, pairs, at in (
+            ("scan", curve.scan, curve.scan_at),
+            *between,
+            ("full", curve.full, curve.full_at),
+        ):
             for (rate, value), beside in zip(pairs, at or [{}] * len(pairs), strict=True):
                 chosen = math.isclose(rate, curve.chosen, rel_tol=1e-9) and beside == curve.chosen_at
                 more = json.dumps(beside) if beside else ""

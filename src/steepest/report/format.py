@@ -365,6 +365,27 @@ def rate(value: float | None) -> str:
     return f"{mantissa.removesuffix('.0')}e{int(exponent)}"
 
 
+def setting(value: object) -> str:
+    """Return a tuned hyperparameter's value with up to four digits, or what it is called.
+
+    Example:
+        >>> [setting(each) for each in (0.9942, 9.641e-6, 3.1623e-4, 0.05, 64, 20000, True, "relu", None, [0.9, 0.99])]
+        ['0.9942', '9.64e-6', '3.16e-4', '0.05', '64', '20,000', 'true', 'relu', '', '[0.9, 0.99]']
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return f"{value:,}"
+    if not isinstance(value, float):
+        return str(value)
+    if not math.isfinite(value) or not value or 0.00995 <= abs(value) < 9950:
+        return f"{value:.4g}"
+    mantissa, exponent = f"{value:.2e}".split("e")
+    return f"{mantissa.rstrip('0').removesuffix('.')}e{int(exponent)}"
+
+
 def seconds(value: float) -> str:
     """Return a duration.
 

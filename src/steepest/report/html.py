@@ -27,6 +27,8 @@ from steepest.report import (
     glossary,
     main_effects,
     moved,
+    parallel,
+    rate_figures,
     rated,
     reached,
     results,
@@ -38,7 +40,7 @@ from steepest.report import (
     written,
 )
 from steepest.report import format as show
-from steepest.report.factors import subject, varying
+from steepest.report.factors import subject
 from steepest.report.legend import legend
 from steepest.report.sentences import families_of, notes
 
@@ -74,7 +76,7 @@ def render_html(comparison: Comparison) -> str:
             if all(getattr(band, axis) for band in comparison.curves):
                 drawn[f"curves-{axis}"] = figures.curves(comparison, axis)
     if comparison.rates:
-        drawn["rates"] = figures.rates(comparison)
+        drawn["rates"] = rate_figures.rates(comparison)
     if comparison.classes and comparison.confusion:
         drawn["confusion"] = figures.confusion(comparison)
     data = {"figures": drawn, "dark": theme.dark_for_light()}
@@ -101,7 +103,6 @@ def render_html(comparison: Comparison) -> str:
         or any(each.over in ("both", "rows") for each in comparison.differences),
         subject=subject(comparison).one,
         sets=comparison.test_sets > 1,
-        several=bool(varying(comparison)),
         unit=unit,
         bars=bars,
         table=results.table(comparison),
@@ -140,11 +141,11 @@ def render_html(comparison: Comparison) -> str:
         places=contrasts.places(comparison),
         metric=view.metric_of(comparison, comparison.metric),
         chips=_chips(comparison),
-        shortest=searches.shortest(comparison),
+        rates_caption=rate_figures.caption(comparison) if "rates" in drawn else "",
         reached_heads=reached.HEADS,
         reached_lines=reached.lines(comparison),
         reached_caption=reached.caption(comparison),
-        parallel_buttons=searches.parallel_buttons(comparison),
+        parallel_buttons=parallel.buttons(comparison),
         searched_head=searches.head(comparison),
         searched_lines=searches.lines(comparison),
         searched_said=searches.sentences(comparison),

@@ -9,8 +9,8 @@ from markupsafe import Markup
 from rich import box
 from rich.table import Table
 
-from steepest.report import figures, theme
 from steepest.report import format as show
+from steepest.report import rate_figures, theme
 from steepest.report.html import embedded_json, own, plotly_script, policy, style, template
 from steepest.train.range_test import BELOW, RangeTest
 from steepest.wording import counted
@@ -111,7 +111,7 @@ def table(tests: Sequence[RangeTest]) -> Table:
 
 def render(tests: Sequence[RangeTest], title: str, first: str = "optimizer") -> str:
     """Return the page of some range tests, its figure and the figure's library included."""
-    data = {"figures": {"range-tests": figures.range_tests(tests)}, "dark": theme.dark_for_light()}
+    data = {"figures": {"range-tests": rate_figures.range_tests(tests)}, "dark": theme.dark_for_light()}
     library, script = plotly_script(), own("report.js")
     return template("range_test.html.j2").render(
         title=title,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
@@ -22,9 +24,18 @@ EXACT = 6
 
 
 def lines(comparison: Comparison) -> list[tuple[str, list[tuple[str, float | None]]]]:
-    """Return name and cells of each arm, each cell with the number that it is sorted by."""
+    """Return name and cells of each arm, the soonest first, each cell with the number that it is sorted by.
+
+    There are none where half of the runs of every arm or more do not reach it: all would be dashes.
+    """
     found = comparison.reached
-    return [] if found is None else [(arm.name, _cells(arm)) for arm in found.arms]
+    if found is None or all(arm.step is None for arm in found.arms):
+        return []
+    return [(arm.name, _cells(arm)) for arm in sorted(found.arms, key=_soonest)]
+
+
+def _soonest(arm: ArmReached) -> tuple[float, float]:
+    return (math.inf if arm.step is None else arm.step), -arm.reached / max(arm.runs, 1)
 
 
 def _cells(arm: ArmReached) -> list[tuple[str, float | None]]:
@@ -76,15 +87,29 @@ def caption(comparison: Comparison) -> str:
         if found.given
         else f"what the middle one of the {what.many} reaches on average; --reach gives another"
     )
-    return " ".join(
-        [
-            f"The target is {target_text(comparison, found)} on {comparison.curves_on}, {chosen}.",
-            *remarks(comparison),
-            "Each number is the median over all runs of the chosen setting: a run that never reaches the target is "
-            "later than any, so a dash stands where half of the runs or more do not. Runs are evaluated now and then, "
-            "so the numbers are as coarse as that. Seconds are those of runs that were made while no other was.",
-        ]
+    said = [
+        f"The target is {target_text(comparison, found)} on {comparison.curves_on}, {chosen}.",
+        *remarks(comparison),
+    ]
+    if not lines(comparison):
+        some = (
+            ""
+            if not any(arm.reached for arm in found.arms)
+            else f"Of no {what.one} do more than half of the runs reach it."
+        )
+        return " ".join([*said, some]).rstrip()
+    said.append(
+        "Each number is the median over all runs of the chosen setting, where a run that never reaches the target is "
+        "later than any; it is as coarse as the evaluations of a run lie apart."
     )
+    if any(arm.step is None for arm in found.arms):
+        said.append("A dash: half of the runs or more do not reach it.")
+    if any(arm.seconds is not None for arm in found.arms):
+        said.append("Times are of training alone, and of runs that were made while no other was.")
+    untimed = [arm.name for arm in found.arms if arm.step is not None and arm.seconds is None]
+    if untimed:
+        said.append(f"There is no time of {listed(untimed)}, whose runs were made beside others.")
+    return " ".join(said)
 
 
 def remarks(comparison: Comparison) -> list[str]:

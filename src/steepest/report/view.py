@@ -480,7 +480,8 @@ def edge_marks(
     marked: set[str] = set()
     found: list[tuple[list[Mark], list[Mark]]] = []
     for curve in curves:
-        gone = {rate for rate, value in [*curve.scan, *curve.full] if not finite(value)}
+        between = [point for stage in curve.between for point in stage.points]
+        gone = {rate for rate, value in [*curve.scan, *between, *curve.full] if not finite(value)}
         optimizer = (optimizers or {}).get(curve.name, curve.name)
         default = [] if optimizer in marked else [curve.default]
         marked.add(optimizer)

@@ -130,24 +130,31 @@
       const body = table.tBodies[0];
       const key = (row) => {
         const { value } = row.cells[column].dataset;
-        return value === undefined ? row.cells[column].textContent : value === "" ? NaN : Number(value);
+        const found = value === undefined ? row.cells[column].textContent.trim() : value && Number(value);
+        return found === "" || Number.isNaN(found) ? null : found;
       };
+      const order = (one, other) =>
+        typeof one === "number" && typeof other === "number" ? one - other
+          : String(one).localeCompare(String(other), "en", { numeric: true });
       const rows = [...body.rows].map((row) => [key(row), row]);
-      rows.sort(([one], [other]) => {
-        if (typeof one === "string") return (up ? 1 : -1) * one.localeCompare(other);
-        if (Number.isNaN(one) || Number.isNaN(other)) return Number.isNaN(one) - Number.isNaN(other);
-        return (up ? 1 : -1) * (one - other);
+      rows.sort(([one], [other]) => { // what is missing comes last, whatever the order
+        if (one === null || other === null) return (one === null) - (other === null);
+        return (up ? 1 : -1) * order(one, other);
       });
       body.append(...rows.map(([, row]) => row));
     });
   }, table));
 
+  // Rows that have all words, or all words of another part between commas.
   each("[data-filters]", (field) => field.addEventListener("input", () => {
-    const words = field.value.toLowerCase().split(/[\s,]+/).filter(Boolean);
-    each("tbody tr", (row) => {
-      const text = row.textContent.toLowerCase();
-      row.hidden = words.length > 0 && !words.some((word) => text.includes(word));
-    }, document.getElementById(field.dataset.filters));
+    const rows = [...document.getElementById(field.dataset.filters).tBodies[0].rows];
+    const parts = field.value.toLowerCase().split(",").map((part) => part.split(/\s+/).filter(Boolean)).filter((part) => part.length);
+    for (const row of rows) {
+      const text = [...row.cells].map((cell) => cell.textContent.trim().toLowerCase()).join(" ");
+      row.hidden = parts.length > 0 && !parts.some((words) => words.every((word) => text.includes(word)));
+    }
+    const shown = rows.filter((row) => !row.hidden).length;
+    field.closest(".find").querySelector(".count").textContent = parts.length ? `${shown} of ${rows.length} rows` : "";
   }));
 
   const chosen = remembered();
