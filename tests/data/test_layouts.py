@@ -128,6 +128,9 @@ ALIGNED = "\n".join(" ".join(f"{each:<8}" for each in line.split(",")).rstrip() 
 REFUSED: dict[str, tuple[str, str, Callable[[str], str] | None]] = {
     "a title": ("Report of 2018\n\n" + BODY, "does not begin with its header", None),
     "padded titles": ("Report,,\nnorth,,\n,,\n" + BODY, "does not begin with its header", None),
+    "30 lines above": ("".join(f"remark {i}, by me\n" for i in range(30)) + BODY, "begin with its header", None),
+    "120 lines above": ("".join(f"remark {i}\n" for i in range(120)) + BODY, "begin with its header", None),
+    "a title with another sign": ("Report, by me\n" + BODY.replace(",", ";"), "begin with its header", None),
     "a comma at the ends": (BODY.replace("p\n", "p,\n").replace("q\n", "q,\n"), "line 2 .* ends with a comma", None),
     "lines in quotes": ("".join(f'"{line}"\n' for line in LINES), "stand in quotes as a whole", None),
     "aligned": (ALIGNED, "separated by blanks", None),

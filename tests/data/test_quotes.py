@@ -82,6 +82,14 @@ def test_numbers_as_fortran_writes_them(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("streamed")
+def test_exponents_of_fortran_without_a_sign_need_a_decimal_point_and_a_whole_column(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b,c,y\n" + "1.25D0,1.D3,1.25D0,2D1\n-.5d-1,2.0D0,A.5D0,1D2\n" * 9)
+    frame = read(tmp_path / "t.csv").frame.collect()
+    assert frame.row(0) == (1.25, 1000.0, "1.25D0", "2D1")
+    assert frame.row(1) == (-0.05, 2.0, "A.5D0", "1D2")
+
+
+@pytest.mark.usefixtures("streamed")
 def test_a_value_that_takes_the_next_row_is_no_value(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text(f'a,b,y\n{PLAIN}7,"x,1\n8,"y,2\n{PLAIN}')
     with pytest.raises(DataError, match=r"line 32 of t\.csv has a quotation mark that"):

@@ -16,10 +16,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from steepest.data.notation import PLAIN
 from steepest.export import encoders
 from steepest.export.model import as_torch
 from steepest.export.portable.encoding import Encoding
-from steepest.export.portable.reading import read_csv
+from steepest.export.portable.reading import parsed, read_csv
 from steepest.prediction.model import TrainedModel
 from tests.export.test_model import check_same, fitted, predict_alone, put
 
@@ -301,3 +302,10 @@ def test_texts_for_dates_of_a_typed_table(trained: str, tmp_path: Path) -> None:
         check(model, path, "")
     path.write_text("x\nsoon\n")
     check(model, path, "holds 'soon' in row 1, which is no date")
+
+
+def test_exponents_of_fortran_are_those_of_tables() -> None:
+    texts = ["1.25D0", "-.5d-1", "2d+1", "1.D2", "1D2", "D2"]
+    assert [parsed(each) for each in texts] == [1.25, -0.05, 20.0, 100.0, "1D2", "D2"]
+    found = PLAIN.numbers(pl.Series(texts)).cast(pl.Float64).to_list()
+    assert found == [1.25, -0.05, 20.0, 100.0, None, None]

@@ -18,6 +18,11 @@ from steepest.wording import counted
 DELIMITERS = ",;\t|"
 SHOWN = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
 
+LOOKED_AT = 100
+"""So many lines are looked at for what separates the columns."""
+FEW = 0.5
+"""Where fewer of them have as many fields as the first line, this may not belong to the table."""
+
 _HEAD_BYTES = 1 << 16
 _FIGURES = re.compile(r"[^a-zA-Z]*\d[^a-zA-Z]*")
 """A number or a date in some way of writing."""
@@ -60,9 +65,16 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
     if not lines:
         raise DataError(f"{path.name} is empty", hint="give a file with a header line and rows.")
     _check_table(lines, path)
-    delimiter = _delimiter(lines[:100])
-    rows = list(csv.reader(io.StringIO("\n".join(lines[:100])), delimiter=delimiter))
+    delimiter = _delimiter(lines)
+    rows = list(csv.reader(io.StringIO("\n".join(lines[:LOOKED_AT])), delimiter=delimiter))
     first = rows[0]
+    if names is None:
+        _check_header(rows[:20], numbers, path)
+        later = _begins(lines, delimiter)
+        if later >= 20:
+            _check_header(
+                [*csv.reader(io.StringIO("\n".join(lines[: later + 20])), delimiter=delimiter)], numbers, path
+            )
     if len(first) == 1 and names is None:
         _check_one_column(lines, path)
     if names is not None:
@@ -73,14 +85,13 @@ def find_layout(path: Path, names: Sequence[str] | None = None) -> Layout:
             )
         return Layout(delimiter, list(names), header=False)
     found = called(each.strip() for each in first)
-    _check_header(rows, numbers, path)
     if all(is_number(each) for each in first) and first != [str(i) for i in range(len(first))]:
         raise DataError(
             f"the first line of {path.name} holds numbers, not column names: {', '.join(first[:5])}",
             hint="write a first line with the names of the columns.",
         )
     check_names(found, path.name)
-    header = csv.reader(io.StringIO("\n".join(lines[:100])), delimiter=delimiter)
+    header = csv.reader(io.StringIO("\n".join(lines[:LOOKED_AT])), delimiter=delimiter)
     next(header)
     last = header.line_num
     above = numbers[last] - 1 if last < len(numbers) else numbers[last - 1]
@@ -115,25 +126,42 @@ def check_names(names: Sequence[str], where: str) -> None:
         )
 
 
-def _delimiter(lines: list[str]) -> str:
-    """Return what separates the columns; where nothing is in the first line, what does so in most lines."""
+def _delimiter(lines: Sequence[str]) -> str:
+    """Return what separates the columns: what does so in the first lines, or in the last ones if not in the first.
+
+    Example:
+        >>> _delimiter(["a,b", "1,2"]), _delimiter(["a report, by me", *["1;2;3"] * 9]), _delimiter(["a", "b"])
+        (',', ';', ',')
+    """
     best, best_score = ",", (0.0, 0)
-    counted_by = {
-        each: [len(row) for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=each)]
-        for each in DELIMITERS
-    }
-    if all(counts[0] < 2 for counts in counted_by.values()):
-        usual = {each: Counter(counts).most_common(1)[0] for each, counts in counted_by.items()}
-        found = {each: rows for each, (fields, rows) in usual.items() if fields > 1}
-        return max(found, key=lambda each: found[each], default=best)
-    for each, counts in counted_by.items():
+    for each in DELIMITERS:
+        counts = _fields(lines[:LOOKED_AT], each)
         if counts[0] < 2:
             continue
         same = sum(n == counts[0] for n in counts) / len(counts)
         score = (round(same, 1), counts[0])
         if score > best_score:
             best, best_score = each, score
-    return best
+    if best_score[0] >= FEW:
+        return best
+    usual = {each: Counter(_fields(lines[-LOOKED_AT:], each)).most_common(1)[0] for each in DELIMITERS}
+    found = {each: rows for each, (fields, rows) in usual.items() if fields > 1}
+    return max(found, key=lambda each: found[each], default=best)
+
+
+def _fields(lines: Sequence[str], delimiter: str) -> list[int]:
+    return [len(row) for row in csv.reader(io.StringIO("\n".join(lines)), delimiter=delimiter)]
+
+
+def _begins(lines: Sequence[str], delimiter: str) -> int:
+    """Return the first line that has as many fields as most of the last ones; 0 if that is one field.
+
+    Example:
+        >>> _begins([*["a remark"] * 25, "x,y", *["1,2"] * 20], ",")
+        25
+    """
+    usual = Counter(_fields(lines[-20:], delimiter)).most_common(1)[0][0]
+    return next((i for i, n in enumerate(_fields(lines, delimiter)) if n == usual > 1), 0)
 
 
 def _check_table(lines: list[str], path: Path) -> None:
@@ -159,7 +187,7 @@ def _check_header(rows: list[list[str]], numbers: list[int], path: Path) -> None
         numbers: which lines of the file these are.
         path: the file.
     """
-    first, *others = ([each.strip() for each in row] for row in rows[:20])
+    first, *others = ([each.strip() for each in row] for row in rows)
     filled = [sum(map(bool, row)) for row in (first, *others)]
     at = next((i for i, n in enumerate(filled) if n == max(filled)), 0)
     names, below = others[at - 1] if at else [], others[at:]

@@ -19,7 +19,8 @@ _UNITS = (
 )
 _SIGN = r"(?:[-−+]\s*)?"
 _EXPONENT = r"(?:[eE][-+]?[0-9]+|[dD][-+][0-9]+)?"
-"""Fortran writes D, always with a sign."""
+_FORTRAN = r"[dD][-+]?[0-9]+"
+"""Fortran writes D; without a sign behind it, such as 1D2, that is a code unless a decimal sign is before it."""
 
 
 def _whole(number: str, unit: str) -> str:
@@ -29,7 +30,11 @@ def _whole(number: str, unit: str) -> str:
     return rf"^(?:{signed}(?:{number}){after}|\(\s*{before}(?:{number}){after}\s*\))$"
 
 
-LIKE_A_NUMBER = _whole(rf"[0-9][0-9.,'’{_SPACES}]*{_EXPONENT}|[.,][0-9]+{_EXPONENT}", _UNITS)
+LIKE_A_NUMBER = _whole(
+    rf"[0-9][0-9.,'’{_SPACES}]*{_EXPONENT}|[.,][0-9]+{_EXPONENT}"
+    rf"|[0-9][0-9.,'’{_SPACES}]*[.,][0-9]*{_FORTRAN}|[.,][0-9]+{_FORTRAN}",
+    _UNITS,
+)
 """What a text must look like to be taken for a number at all."""
 
 
@@ -45,8 +50,8 @@ class Notation:
     Example:
         >>> Notation(",", ".", "€").numbers(pl.Series(["1.234,50 €", "(3)", "4.5"])).to_list()
         ['1234.50', '-3', None]
-        >>> Notation().numbers(pl.Series(["1.5D+02", "25d-1", "1D2"])).to_list()  # as Fortran writes them, or a code
-        ['1.5e02', '25e-1', None]
+        >>> Notation().numbers(pl.Series(["1.5D+02", "25d-1", "1.25D0", "1D2"])).to_list()  # of Fortran, or a code
+        ['1.5e02', '25e-1', '1.25e0', None]
     """
 
     decimal: Sign = "."
@@ -62,7 +67,9 @@ class Notation:
         if self.thousands == ",":  # in lakhs and crores the higher groups have two digits
             digits = rf"[1-9][0-9]?(?:,[0-9][0-9])+,[0-9]{{3}}|{digits}"
         point = re.escape(self.decimal)
-        return _whole(rf"(?:(?:{digits})(?:{point}[0-9]+)?|{point}[0-9]+){_EXPONENT}", re.escape(self.unit))
+        number = rf"(?:(?:{digits})(?:{point}[0-9]+)?|{point}[0-9]+){_EXPONENT}"
+        fortran = rf"(?:(?:{digits}){point}[0-9]*|{point}[0-9]+){_FORTRAN}"
+        return _whole(f"{number}|{fortran}", re.escape(self.unit))
 
     @property
     def replacements(self) -> tuple[tuple[str, str], ...]:

@@ -20,7 +20,10 @@ from steepest.export.portable.dates import format_of, moment_of, wall, written, 
 Row = dict[str, Any]
 
 EPOCH = datetime(1970, 1, 1)
-_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+|d[-+]\d+)?|[-+]?(nan|inf|infinity)", re.ASCII | re.I)
+_NUMBER = re.compile(
+    r"[-+]?((\d+\.?\d*|\.\d+)(e[-+]?\d+|d[-+]\d+)?|(\d+\.\d*|\.\d+)d\d+|nan|inf|infinity)",
+    re.ASCII | re.I,
+)
 _WORDS = {"true": True, "false": False}
 
 
@@ -145,7 +148,7 @@ def parsed(text: str) -> Any:
     """Return the number that a text is to Python, None for NaN; the text if it is none."""
     if not _NUMBER.fullmatch(text):
         return text
-    text = re.sub(r"(?<=[\d.])[dD](?=[-+])", "e", text)  # as Fortran writes exponents
+    text = re.sub(r"(?<=[\d.])[dD](?=[-+\d])", "e", text)  # as Fortran writes exponents
     try:
         return int(text)
     except ValueError:
