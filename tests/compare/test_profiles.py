@@ -61,7 +61,7 @@ def test_the_page_of_several_comparisons_has_them() -> None:
     assert found is not None
     go.Figure(profiled.figure(found))
     lines = dict(found.lines)
-    assert lines[names[-1]][0] in ("33%", "67%")
+    assert lines[names[-1]][0] in ("33 %", "67 %")
     assert found.comparisons == 3
     experiment = validate_experiment({"data": {"target": "y"}})
     page = render_sides([Side(f"runs/{i}", each, experiment, str(i)) for i, each in enumerate(some)])
@@ -79,3 +79,18 @@ def test_an_arm_that_failed_with_some_seeds_is_not_judged_by_the_others() -> Non
     found = profiled.profiles([crimes(), crimes(), few.model_copy(update={"rows": rows})])
     assert found is not None
     assert [math.isinf(each) for each in found.factors[names[0]]] == [False, False, True]
+
+
+def test_an_arm_has_one_colour_on_a_page_of_several_comparisons() -> None:
+    names = [row.name for row in crimes().rows if row.kind == "arm"]
+    some = [crimes(), scaled(0.5, names[-1]), scaled(3.0, names[0])]
+    turned = [some[0], *(each.model_copy(update={"rows": each.rows[::-1]}) for each in some[1:])]
+    experiment = validate_experiment({"data": {"target": "y"}})
+    page = render_sides([Side(f"runs/{i}", each, experiment, str(i)) for i, each in enumerate(turned)])
+    chip = re.findall(r'data-name="([^"]+)".*?--c:var\(--(series-\d)\)', page)
+    assert dict(chip).keys() == {*names}
+    dots = re.findall(
+        r'<div class="dot arm[^>]*--c:var\(--(series-\d)\)">\s*<div class="name"><bdi title="([^"]+)"', page
+    )
+    assert len(dots) == 3 * len(names)
+    assert {(name, colour) for colour, name in dots} == {*chip}

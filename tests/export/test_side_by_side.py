@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from steepest.compare.intervals import paired_t
+from steepest.compare.result import Fact
 from steepest.recipe import ExecutionPlan, Experiment
 from steepest.report.side_by_side import (
     SeedScores,
@@ -148,6 +149,31 @@ def test_different_sizes_are_said():
     smaller = side("runs/two", comparison=rent_comparison().model_copy(update={"data": data}))
     assert "runs/one 11,680 and runs/two 999" in remarks([side(), smaller])[0]
     assert remarks([side(), side("runs/two")]) == []
+
+
+def test_comparisons_of_different_data_are_said_to_be_so_once():
+    others = [
+        side(str(place), comparison=rent_comparison().model_copy(update={"target": name, "metric": metric}))
+        for place, (name, metric) in enumerate([("price", "rmse"), ("rent", "mae"), ("area", "rmse")])
+    ]
+    assert remarks(others) == [
+        "They are of different data: a value of one says nothing about a value of another."
+    ]
+    texts = " ".join("".join(Reader(render_sides(others)).texts).split())
+    assert texts.count("Not comparable") == 1
+    assert "price (regression) in 0, rent (regression) in 1 and area (regression) in 2" in texts
+    assert render_sides([*others, side("3")]).count("Not comparable") > 1
+
+
+def test_what_a_setting_says_is_not_said_twice():
+    facts = [Fact(label="source", value="rent.csv"), Fact(label="rows", value="11")]
+    found = rent_comparison().model_copy(update={"data": facts})
+    experiment = with_options("data", source="rent.csv")
+    changed, same = configuration([side(name, comparison=found, experiment=experiment) for name in "ab"])
+    named = [*dict(changed), *same]
+    assert "data.source" in named
+    assert "found: source" not in named
+    assert "found: rows" in named
 
 
 def test_what_differs_in_the_configuration():

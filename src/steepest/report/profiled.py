@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from steepest.compare.profiles import cost, profile, ratios
@@ -38,7 +38,7 @@ class Profiles:
             for name, factors in self.factors.items()
         ]
         found.sort(key=lambda line: [-share for share in line[1]])
-        return [(name, [f"{share:.0%}" for share in shares]) for name, shares in found]
+        return [(name, [f"{share * 100:.0f} %" for share in shares]) for name, shares in found]
 
 
 def profiles(comparisons: Sequence[Comparison]) -> Profiles | None:
@@ -64,35 +64,76 @@ def _cost(row: Row, metric: str, higher: bool) -> float:
     return math.inf if known.n < row.seeds else cost(known.mean, higher=higher)
 
 
-def figure(found: Profiles, what: str = "comparisons") -> Figure:
-    """Return the profiles as steps, one line for each arm.
+def figure(
+    found: Profiles, what: str = "comparisons", look: Mapping[str, theme.Style] | None = None
+) -> Figure:
+    """Return the profiles as steps, one line for each arm, over factors on a logarithmic scale.
 
     Args:
         found: the profiles.
         what: they are over.
+        look: how arms are drawn, where the page has other figures of them.
     """
+    look = look or _look(found)
     finite = [each for factors in found.factors.values() for each in factors if math.isfinite(each)]
     most = max([*finite, 1.05]) * 1.03
     traces: list[Figure] = []
-    for place, (name, factors) in enumerate(found.factors.items()):
+    for name, factors in found.factors.items():
         steps = profile(factors)
         x = [1.0, *(factor for factor, _ in steps), most]
         y = [steps[0][1] if steps and steps[0][0] == 1.0 else 0.0, *(share for _, share in steps)]
-        style = theme.Style(place)
+        style = look[name]
         traces.append(
             {
                 "type": "scatter",
                 "mode": "lines",
                 "name": safe(name),
+                "meta": {"name": name},
                 "x": x,
                 "y": [100 * share for share in [*y, y[-1]]],
                 "line": {"color": style.colour, "width": 2.5, "shape": "hv", "dash": style.dash},
                 "hovertemplate": f"<b>{safe(name)}</b><br>within %{{x:.3~f}} × the best: %{{y:.0f}} %<extra></extra>",
             }
         )
-    layout = framed("factor above the best", f"{what} within it, %", hovermode="closest")
-    layout["xaxis"] |= {"range": [1.0 - 0.01 * (most - 1), most]}
+    layout = framed("times the best result", f"share of the {what}, %", hovermode="closest")
+    end = math.log10(most)
+    ticks = {
+        "tickmode": "array",
+        "tickvals": (marks := _ticks(most)),
+        "ticktext": [f"{each:g}" for each in marks],
+    }
+    layout["xaxis"] |= {"type": "log", "range": [-0.015 * end, end], **ticks}
     layout["yaxis"] |= {"range": [-3, 103]}
-    layout["showlegend"] = True
-    layout["legend"] = {"orientation": "h", "yanchor": "bottom", "y": 1.0, "x": 0}
     return {"data": traces, "layout": layout}
+
+
+def chips(found: Profiles, look: Mapping[str, theme.Style] | None = None) -> list[tuple[str, str, str]]:
+    """Return the legend of the figure, whose entries hide lines: (name, colour, line pattern)."""
+    return [
+        (name, style.css, style.dash)
+        for name, style in (look or _look(found)).items()
+        if name in found.factors
+    ]
+
+
+def _look(found: Profiles) -> dict[str, theme.Style]:
+    return {name: theme.Style(place) for place, name in enumerate(found.factors)}
+
+
+def _ticks(most: float) -> list[float]:
+    """Return factors to write along an axis from 1: every one of few digits that is far enough from its neighbours.
+
+    Example:
+        >>> _ticks(1.08), _ticks(3.3), _ticks(40.0)
+        ([1.0, 1.02, 1.04, 1.06, 1.08], [1.0, 1.2, 1.5, 2.0, 3.0], [1.0, 2.0, 5.0, 10.0, 20.0])
+    """
+    if most < 1.2:
+        step = next(each for each in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05) if (most - 1) / each <= 5)
+        return [round(1 + i * step, 3) for i in range(int((most - 1) / step + 1e-9) + 1)]
+    if most < 2:
+        return [each for each in (1.0, 1.1, 1.2, 1.4, 1.6, 1.8) if each <= most]
+    if most < 5:
+        return [each for each in (1.0, 1.2, 1.5, 2.0, 3.0, 4.0) if each <= most]
+    powers = range(math.floor(math.log10(most)) + 1)
+    each = (1.0, 2.0, 5.0) if most < 200 else (1.0,)
+    return [first * 10.0**power for power in powers for first in each if first * 10.0**power <= most]

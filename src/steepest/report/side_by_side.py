@@ -96,7 +96,8 @@ def render_sides(sides: Sequence[Side]) -> str:
         sides: two comparisons or more, in the order in which they are shown; names may contain anything.
     """
     sides = _labelled(sides)
-    script, found = own("report.js"), profiled.profiles([each.comparison for each in sides])
+    script, comparisons = own("report.js"), [each.comparison for each in sides]
+    found, look = profiled.profiles(comparisons), theme.shared_styles(comparisons)
     library = plotly_script() if found else ""
     changed, same = configuration(sides)
     return template("side_by_side.html.j2").render(
@@ -105,7 +106,8 @@ def render_sides(sides: Sequence[Side]) -> str:
         remarks=remarks(sides),
         overviews=[overview(each) for each in sides],
         over=spans(sides),
-        rankings=[_ranked(each) for each in sides],
+        rankings=[_ranked(each, look) for each in sides],
+        unlike=unlike(sides),
         labels=[each.label for each in sides],
         changed=changed,
         same=same,
@@ -114,12 +116,13 @@ def render_sides(sides: Sequence[Side]) -> str:
         script=Markup(script),
         profiles=found,
         within=profiled.WITHIN,
+        profile_chips=profiled.chips(found, look) if found else [],
         library=Markup(library),
         policy=policy([each for each in (library, script) if each]),
         data=Markup(
             embedded_json(
                 {
-                    "figures": {"profiles": profiled.figure(found)} if found else {},
+                    "figures": {"profiles": profiled.figure(found, look=look)} if found else {},
                     "dark": theme.dark_for_light(),
                 }
             )
@@ -173,6 +176,8 @@ def sentence(sides: Sequence[Side]) -> str:
 def remarks(sides: Sequence[Side]) -> list[str]:
     """Return what a reader must know before comparing numbers across the columns."""
     said = [f"{each.label}: {each.comparison.outdated}." for each in sides if each.comparison.outdated]
+    if _of_different_data(sides):
+        return [*said, "They are of different data: a value of one says nothing about a value of another."]
     sizes = {each.label: _fact(each.comparison.data, "training rows") for each in sides}
     if len(set(sizes.values())) > 1:
         shown = listed([f"{name} {rows or 'an unknown number of'}" for name, rows in sizes.items()])
@@ -189,6 +194,18 @@ def remarks(sides: Sequence[Side]) -> list[str]:
             "Not all have the same test rows: values on different rows do not show which way of training is better."
         )
     return said
+
+
+def _of_different_data(sides: Sequence[Side]) -> bool:
+    return len({(each.comparison.target, each.comparison.task) for each in sides}) == len(sides)
+
+
+def unlike(sides: Sequence[Side]) -> str:
+    """Return why no two of three or more can be compared, where each predicts something else; else nothing."""
+    if len(sides) < 3 or not _of_different_data(sides):
+        return ""
+    targets = [f"{each.comparison.target} ({each.comparison.task}) in {each.label}" for each in sides]
+    return f"Not comparable: they predict different things, {listed(targets)}."
 
 
 def spans(sides: Sequence[Side]) -> str:
@@ -230,8 +247,8 @@ def _joined(rows: Sequence[str]) -> str:
     return " / ".join(each.removesuffix(shared) or show.MISSING for each in rows) + shared
 
 
-def _ranked(side: Side) -> tuple[str, str, RankingFigure]:
-    found = ranking(side.comparison)
+def _ranked(side: Side, look: Mapping[str, theme.Style]) -> tuple[str, str, RankingFigure]:
+    found = ranking(side.comparison, look)
     return side.label, f"{found.title} on {side.comparison.results_on}: {side.label}", found
 
 
@@ -251,6 +268,9 @@ def configuration(sides: Sequence[Side]) -> tuple[list[tuple[str, list[str]]], l
             tree.setdefault(f"found: {fact.label}", value)
     names = list(dict.fromkeys(name for tree in trees for name in tree))
     values = {name: [tree.get(name, show.MISSING) for tree in trees] for name in names}
+    for name in names:
+        if name.startswith("found: ") and values[name] == values.get(name.replace("found: ", "data.", 1)):
+            del values[name]  # the setting says the same
     changed = [
         (name, [show.shorten(each, LONGEST) for each in found])
         for name, found in values.items()

@@ -52,6 +52,7 @@ def suite_page(results: SuiteResults) -> str:
         ],
         profiles=found,
         within=profiled.WITHIN,
+        profile_chips=profiled.chips(found) if found else [],
         facts=facts,
         style=Markup(style()),
         library=Markup(library),

@@ -7,6 +7,7 @@ for contrast with the background; line patterns and marker shapes repeat what th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from steepest.compare.result import Comparison
@@ -152,6 +153,15 @@ class Style:
     def css(self) -> str:
         """The name of its colour's variable in the page."""
         return f"series-{self.slot % len(SERIES)}"
+
+
+def shared_styles(comparisons: Sequence[Comparison]) -> dict[str, Style]:
+    """Return how each arm is drawn on a page of several comparisons: in one colour in all of them.
+
+    Colours are in the order in which names appear, those of the first comparison first.
+    """
+    names = dict.fromkeys(name for each in comparisons for name in styles(each))
+    return {name: Style(slot) for slot, name in enumerate(names)}
 
 
 def styles(comparison: Comparison) -> dict[str, Style]:

@@ -266,8 +266,8 @@ def ranking_scale(
     return padded(low, high, (high - low) * 0.05 or abs(best) * 0.05 or 1.0, limits)
 
 
-def ranking(comparison: Comparison) -> RankingFigure:
-    """Return one dot for each optimizer and baseline, sorted by the deciding metric on the test rows."""
+def ranking(comparison: Comparison, look: Mapping[str, Style] | None = None) -> RankingFigure:
+    """Return one dot for each optimizer and baseline, sorted by the deciding metric on the test rows, drawn by look."""
     metric = metric_of(comparison, comparison.metric)
     scale_by = 100.0 if metric.percent else 1.0
     defaults = {row.name: row for row in comparison.rows if row.kind == "default"}
@@ -275,7 +275,7 @@ def ranking(comparison: Comparison) -> RankingFigure:
     known = [row.metrics[metric.name] for row in rows if metric.name in row.metrics]
     placed = [each for each in known if finite(each.mean)]
     written = digits_of(comparison, metric)
-    look, short = styles(comparison), short_names(comparison)
+    look, short = look or styles(comparison), short_names(comparison)
     used = [row.metrics[metric.name] for row in rows if is_recommended(comparison, row)]
     axis = ranking_scale(placed, placed[0].mean, limits_of(metric), used) if placed else ValueAxis(0.0, 1.0)
     seeds = max((row.seeds for row in rows), default=1)
