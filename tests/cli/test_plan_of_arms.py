@@ -12,7 +12,7 @@ PLANS = {
     "two factors": (
         ["-o", "adam", "-o", "sgd(lr=0.1)", "--batch-size", "32", "--batch-size", "64"],
         "plan   4 arms (2 optimizers × 2 batch sizes) × (7 rates at ¼ length + best 3 at full length + 2 seeds), 2 not "
-        "tuned → 28 runs\n"
+        "tuned → 28 runs (up to 34: more where a best rate is at an edge of its grid)\n"
         "arms   adam, batch 32\n       adam, batch 64\n       sgd(lr=0.1), batch 32\n       sgd(lr=0.1), batch 64\n",
     ),
     "one factor": (

@@ -12,7 +12,8 @@ from steepest.compare.limits import too_short
 from steepest.errors import OptionError
 from steepest.experiment import budget as module
 from steepest.experiment.budget import about, decided, expected, fit_length, outgrown, settle
-from steepest.experiment.enough import check_minutes, foretold
+from steepest.experiment.cautions import shortness
+from steepest.experiment.enough import Outlook
 from steepest.experiment.settings import Settings, decide
 from steepest.recipe import Execution, RunLength
 from steepest.record.schema import CurvePoint, Record
@@ -189,10 +190,10 @@ def test_minutes_that_are_too_few_are_refused_before_anything_ran(churn) -> None
     with pytest.raises(
         OptionError, match=r"a time budget of 0.01 minutes is too short for 2 optimizers"
     ) as caught:
-        check_minutes(decision(churn, minutes=0.01))
+        Outlook.of(decision(churn, minutes=0.01)).check()
     enough = float(caught.value.hint.split("(--minutes ")[1].split(")")[0])
-    check_minutes(decision(churn, minutes=enough))
-    check_minutes(decision(churn))
+    Outlook.of(decision(churn, minutes=enough)).check()
+    Outlook.of(decision(churn)).check()
 
 
 @pytest.mark.parametrize("busier", [1.0, 1.4])
@@ -204,8 +205,9 @@ def test_minutes_that_a_hint_names_pass_every_rule_also_where_the_machine_is_bus
 ) -> None:
     """They were refused with a larger number, accepted with another one, and called too short with a third."""
     try:
-        check_minutes(decision(churn, minutes=minutes), started(gone), baselines)
-        said = foretold(decision(churn, minutes=minutes), started(gone), baselines)
+        outlook = Outlook.of(decision(churn, minutes=minutes), started(gone), baselines)
+        outlook.check()
+        said = outlook.warning
         assert said.startswith(f"{counted(minutes, 'minute')} will not be enough")
     except OptionError as error:
         said = error.hint or ""
@@ -219,12 +221,12 @@ def test_minutes_that_a_hint_names_pass_every_rule_also_where_the_machine_is_bus
         for key, each in made.steps.items()
     }
     made = replace(made.planned(cells), steps=steps)
-    check_minutes(made, started(busier * gone), busier * baselines)
+    Outlook.of(made, started(busier * gone), busier * baselines).check()
     longer = budget_within(enough) / budget_within(minutes)
-    assert foretold(made, started(busier * gone), busier * baselines * longer) == ""
+    assert Outlook.of(made, started(busier * gone), busier * baselines * longer).warning == ""
     runner.best = 50
     found = settle(made, runner, started(busier * gone), lambda: busier * baselines * longer)
-    assert too_short(found.setup(found.length), made.experiment.protocol, found.plan, baselines) is None
+    assert too_short(found.setup(found.length), made.experiment.protocol, found.plan) is None
 
 
 def test_less_tuning_goes_first_then_length_then_seeds(churn, runner) -> None:
@@ -330,8 +332,10 @@ def test_a_dry_run_counts_the_wait_for_the_compiler(churn, monkeypatch) -> None:
     ("minutes", "gone", "baselines", "said"),
     [
         (1, 5.0, 5.0, ""),
-        # 20 s of the first minute, 10 s of baselines, 9 s of a pilot and 3 s afterwards leave less than half of it
-        (1, 20.0, 10.0, "1 minute will not be enough: the least is about 72 s, with 30 s of training; "
+        # 18 s of the first minute, 10 s of baselines, 9 s of a pilot, at most, and 3 s afterwards leave less than half
+        (1, 18.0, 10.0, "1 minute may not be enough: it can take about 70 s, with 30 s of training; "
+                        "--minutes 3 is expected to suffice"),
+        (1, 22.0, 10.0, "1 minute will not be enough: the least is about 65 s, with 30 s of training; "
                         "--minutes 3 is expected to suffice"),
         (1, 60.0, 10.0, "1 minute will not be enough: the least is about 1 min 43 s, with 30 s of training; "
                         "--minutes 6 is expected to suffice"),
@@ -340,7 +344,7 @@ def test_a_dry_run_counts_the_wait_for_the_compiler(churn, monkeypatch) -> None:
 )  # fmt: skip
 def test_a_budget_that_cannot_be_kept_is_said_beforehand(churn, minutes, gone, baselines, said) -> None:
     made = decision(churn, minutes=minutes)
-    assert foretold(made, started(gone), baselines) == said
+    assert Outlook.of(made, started(gone), baselines).warning == said
 
 
 def test_baselines_that_are_still_fitted_count_in_what_a_comparison_takes(churn, runner) -> None:
@@ -349,3 +353,19 @@ def test_baselines_that_are_still_fitted_count_in_what_a_comparison_takes(churn,
         "; everything before training took 20 s and the baselines take 20 s more, so the comparison is expected to "
         "take 73 s instead of 60 s"
     )
+
+
+@pytest.mark.parametrize("minutes", [0.1, 0.15])
+def test_terminal_and_report_name_the_same_minutes(churn, runner, minutes: float) -> None:
+    made = decision(churn, minutes=minutes)
+    outlook = Outlook.of(made, started(4.0), 3.0)
+    found = settle(made, runner, started(4.0), lambda: 3.0)
+    setup = found.setup(found.length)
+    plan = found.plan.model_copy(update={"length": outlook.noted(found.length, setup)})
+    protocol = made.experiment.protocol
+    enough = f"--minutes {outlook.suggested:g} is expected to suffice"
+    assert enough in outlook.warning
+    assert shortness(setup, protocol, plan).endswith(f": {enough}.")  # of the terminal
+    short = too_short(setup, protocol, plan)  # of the report
+    assert short is not None
+    assert short.enough == outlook.suggested

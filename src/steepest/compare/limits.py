@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from steepest.compare.assemble import GOOD_RANGE
 from steepest.compare.estimates import Difference
@@ -15,8 +15,7 @@ from steepest.evaluate.metrics import metric_info
 from steepest.recipe import ExecutionPlan, Protocol
 from steepest.record.schema import Record
 from steepest.sweep.arms import PlannedArm
-from steepest.sweep.clock import LEAST_SHARE
-from steepest.sweep.estimate import ENOUGH_STEPS, MARGIN, fit_budget, slowed, suggested_minutes
+from steepest.sweep.estimate import ENOUGH_STEPS
 from steepest.sweep.setup import Setup
 
 ENOUGH_SEEDS = 5
@@ -34,13 +33,13 @@ class Short:
     Attributes:
         steps, epochs: their length.
         minutes: the time budget that cut them, or None where the length was given.
-        enough: minutes that are expected to suffice for an epoch.
+        enough: minutes that are expected to suffice; None where no number was told.
     """
 
     steps: int
     epochs: float
     minutes: float | None = None
-    enough: float = 0.0
+    enough: float | None = None
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,12 @@ def limits(
     Args:
         evidence: the runs and the baselines.
         protocol: what was asked for.
-        plan: has the length of the runs and the measured times.
+        plan: has the length of the runs.
         outer: every optimizer minus every baseline on the deciding metric.
     """
-    before = sum(each.seconds for each in evidence.baselines)
     tuning = {arm.title: mistuned(evidence, arm) for arm in evidence.setup.arms}
     return Limits(
-        short=too_short(evidence.setup, protocol, plan, before),
+        short=too_short(evidence.setup, protocol, plan),
         untrained=_untrained(evidence),
         unbeaten=_unbeaten(evidence, outer),
         mistuned=[title for title, flag in tuning.items() if flag == TUNING_FAILED],
@@ -116,14 +114,13 @@ def is_short(epochs: float, steps: int) -> bool:
     return epochs < 1 and steps < ENOUGH_STEPS
 
 
-def too_short(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: float) -> Short | None:
+def too_short(setup: Setup, protocol: Protocol, plan: ExecutionPlan) -> Short | None:
     """Return how short the runs are if they have less than an epoch and fewer than 1,000 steps, otherwise None.
 
     Args:
         setup: has the steps.
         protocol: what was asked for.
-        plan: has the length of the runs and the measured times.
-        before: seconds that the baselines took.
+        plan: has the length of the runs.
     """
     fitted, steps = plan.length, setup.shortest
     if fitted is None or not is_short(fitted.epochs, steps):
@@ -131,39 +128,7 @@ def too_short(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: flo
     cut = protocol.minutes is not None and (protocol.epochs is None or fitted.epochs < protocol.epochs)
     if not cut or protocol.minutes is None:
         return Short(steps, fitted.epochs)
-    return Short(
-        steps, fitted.epochs, protocol.minutes, _enough(setup, protocol, plan, before, fitted.epochs)
-    )
-
-
-def _enough(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: float, epochs: float) -> float:
-    """Return the minutes with which the runs are expected to be long enough, by the rule that fits them to a budget."""
-
-    def build(length: float) -> Setup:
-        return replace(
-            setup,
-            lengths={name: math.ceil(steps * length / epochs) for name, steps in setup.lengths.items()},
-            seeds=tuple(protocol.seed + i for i in range(protocol.seeds)),
-            scan_rates=protocol.scan_rates,
-            full_rates=protocol.full_rates,
-            only_arms=False,
-        )
-
-    arms = int((plan.length.fitted if plan.length else {}).get("arms", "0").partition(" ")[0])
-    left_out = max(arms / len(setup.arms), 1.0)  # where time was up before all arms were complete
-    cells, per_epoch = slowed(plan.cells, MARGIN * left_out), min(arm.per_epoch for arm in setup.arms)
-    wanted = max(1.0, protocol.epochs or 1.0)
-
-    def suffices(minutes: float) -> bool:
-        seconds = max(60 * minutes / _SPARE - MARGIN * before, LEAST_SHARE * 60 * minutes)
-        found = fit_budget(build, wanted, per_epoch, cells, seconds)
-        return not is_short(found.epochs, found.setup.shortest)
-
-    return suggested_minutes(protocol.minutes or 0.0, suffices)
-
-
-_SPARE = 1.3
-"""What the time for training is multiplied by: for the pilot run, measuring and compiling."""
+    return Short(steps, fitted.epochs, protocol.minutes, fitted.enough)
 
 
 def mistuned(evidence: Evidence, arm: PlannedArm) -> str:

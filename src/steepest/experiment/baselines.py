@@ -68,10 +68,6 @@ class Baselines:
         """Return the seconds that those which the folder lacks will take, about."""
         return sum(self._about(data) for how, data in self._sets() if how.lacking(self.folder, data))
 
-    def seconds(self) -> float:
-        """Return the seconds that all take: those that are done as measured, the others about."""
-        return self.expected() + sum(how.seconds(self.folder, data) for how, data in self._sets())
-
     def on_test_sets(self) -> list[list[BaselineRecord]]:
         """Return the record of each baseline on each test set."""
         several = self.settings.datasets.sets > 1

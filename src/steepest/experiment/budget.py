@@ -151,7 +151,7 @@ def settle(
     clock = replace(Clock.of(protocol, started), besides=besides)
     begun = decided(settings)
     if begun is not None:
-        return _of_length(_with_compiled(settings, begun, None, runner, Patience()), begun)
+        return of_length(_with_compiled(settings, begun, None, runner, Patience()), begun)
     patience = Patience.of(clock)
     if protocol.epochs is not None:
         epochs, why = protocol.epochs, f"{counted(protocol.epochs, 'epoch')}, given"
@@ -161,10 +161,10 @@ def settle(
     settings = _with_compiled(settings, wanted, clock, runner, patience)
     fitted = fit_length(settings, wanted, clock)
     about_it = {"asked": asked_for(settings), "fitted": fitted_to(settings)}
-    return _of_length(settings, fitted.model_copy(update=about_it))
+    return of_length(settings, fitted.model_copy(update=about_it))
 
 
-def _of_length(settings: Settings, length: RunLength) -> Settings:
+def of_length(settings: Settings, length: RunLength) -> Settings:
     """Return the settings with a length; where arms get equal time, with that time, which later arms get, too."""
     if settings.experiment.protocol.equal == "seconds" and length.run_seconds is None:
         each = equal_seconds(settings.arms, length.epochs, settings.plan.cells)

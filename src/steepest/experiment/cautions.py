@@ -53,13 +53,13 @@ def few_to_tune_on(wanted: Sequence[Wanted], datasets: Datasets) -> list[Note]:
     ]
 
 
-def shortness(setup: Setup, protocol: Protocol, plan: ExecutionPlan, before: float) -> str:
+def shortness(setup: Setup, protocol: Protocol, plan: ExecutionPlan) -> str:
     """Return that runs are too short to compare anything, and the time budget that would do; else nothing.
 
     Args:
-        setup, protocol, plan, before: as for :func:`steepest.compare.limits.too_short`.
+        setup, protocol, plan: as for :func:`steepest.compare.limits.too_short`.
     """
-    short = too_short(setup, protocol, plan, before)
+    short = too_short(setup, protocol, plan)
     return "" if short is None else short_text(short, Subject(setup.differing or ("optimizer",)).topics)
 
 

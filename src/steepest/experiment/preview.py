@@ -11,7 +11,7 @@ from steepest.experiment.baselines import Baselines
 from steepest.experiment.budget import MANY_RUNS, expected, outgrown, time_text
 from steepest.experiment.cautions import shortness
 from steepest.experiment.controls import WHY, with_controls
-from steepest.experiment.enough import check_minutes, foretold
+from steepest.experiment.enough import Outlook
 from steepest.experiment.folder import check_folder
 from steepest.experiment.growing import joined
 from steepest.experiment.settings import decide
@@ -96,8 +96,8 @@ def _preview(
     began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
     settings = settings.measured(began, observer)
     fits = Baselines(folder, settings, settings.judging.metrics, observer)
-    check_minutes(settings, started, fits.to_come())
-    late = foretold(settings, started, fits.to_come())
+    outlook = Outlook.of(settings, started, fits.to_come())
+    outlook.check()
     settings, length, known, wait = expected(settings)
     cells = settings.plan.cells
     setup, history = settings.setup(length), folder.history()
@@ -114,9 +114,9 @@ def _preview(
         *steps_text(cells, settings.arms),
         *eager_text(cells, settings.arms),
     ]
-    plan = settings.plan.model_copy(update={"length": length})
-    short = shortness(setup, experiment.protocol, plan, fits.to_come())
-    lines += [f"warning: {each}" for each in (late, short) if each]
+    plan = settings.plan.model_copy(update={"length": outlook.noted(length, setup)})
+    short = shortness(setup, experiment.protocol, plan)
+    lines += [f"warning: {each}" for each in (outlook.warning, short) if each]
     lines.append(f"time   {time_text(settings, setup, history, known=known, wait=wait)}")
     count = len(expected_runs(setup, history))
     if count > MANY_RUNS:

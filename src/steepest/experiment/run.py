@@ -23,11 +23,19 @@ from steepest.data.sources.opening import open_source
 from steepest.errors import DataError, OptionError, PreparationError
 from steepest.evaluate.outputs import outputs_on
 from steepest.experiment.baselines import Baselines
-from steepest.experiment.budget import about, check_number, compile_ahead, outgrown, settle, usually_together
+from steepest.experiment.budget import (
+    about,
+    check_number,
+    compile_ahead,
+    of_length,
+    outgrown,
+    settle,
+    usually_together,
+)
 from steepest.experiment.cautions import shortness
 from steepest.experiment.controls import with_controls
 from steepest.experiment.emptied import emptied
-from steepest.experiment.enough import check_minutes, foretold
+from steepest.experiment.enough import Outlook
 from steepest.experiment.fits import optima_and_fits
 from steepest.experiment.folder import check_folder, with_whole_paths, write_results
 from steepest.experiment.growing import joined
@@ -155,7 +163,8 @@ def _carry_out(
     )  # another may have begun it
     settings = settings.measured(began, observer)
     fits = Baselines(folder, settings, settings.judging.metrics, observer)
-    check_minutes(settings, started, fits.to_come())
+    outlook = Outlook.of(settings, started, fits.to_come())
+    outlook.check()
     if not yes:
         check_number(settings, folder.history())
     _write_experiment(folder, as_recorded(folder, experiment), settings)
@@ -179,13 +188,15 @@ def _carry_out(
     )
     for line in rows_text(settings.plan.cells, settings.arms):
         observer.say(line)
-    if late := foretold(settings, started, fits.to_come()):
+    if late := outlook.warning:
         observer.say(f"warning: {late}")
     asked, cells = experiment.execution.workers, settings.plan.cells.values()
     site = site_of(asked, folder.path / WORKERS, max((each.threads for each in cells), default=1))
     with Crew(with_room(cores() - 1), site) as crew:
         runner.meanwhile = lambda: crew.hear(wait=False)  # workers that are done get something to do
-        settings, setup, why = _decided(experiment, folder, observer, settings, started, runner, fits, crew)
+        settings, setup, why = _decided(
+            experiment, folder, observer, settings, started, runner, fits, crew, outlook
+        )
         left = time_left(Clock.of(experiment.protocol, started))
         deadline = None if left is None else Deadline(left)
         part = setup if deadline is None else deadline.part(setup, runner.cells, folder.history())
@@ -252,6 +263,7 @@ def _decided(
     runner: Runner,
     fits: Baselines,
     crew: Crew,
+    outlook: Outlook,
 ) -> tuple[Settings, Setup, str]:
     """Decide whose steps are compiled and how long the runs are, while baselines are fitted; return that, and why."""
     beside = usually_together(settings, folder.history())
@@ -261,6 +273,7 @@ def _decided(
     if not beside:
         fits.on_test_sets()
     settings = settle(settings, runner, started, lambda: fits.expected() / max(crew.most, 1))
+    settings = of_length(settings, outlook.noted(settings.length, settings.setup(settings.length)))
     length, protocol = settings.length, experiment.protocol
     _write_experiment(folder, as_recorded(folder, experiment), settings)
     for line in steps_text(settings.plan.cells, settings.arms):
@@ -274,7 +287,7 @@ def _decided(
         observer.say(f"       {what}: {precision}")
     for line in callbacks_text(settings.arms[0].callbacks):
         observer.say(line)
-    if short := shortness(setup, protocol, settings.plan, fits.seconds()):
+    if short := shortness(setup, protocol, settings.plan):
         observer.say(f"warning: {short}")
     history, besides = folder.history(), fits.expected()
     coming = any(each.phase == "final" for each in expected_runs(setup, history))

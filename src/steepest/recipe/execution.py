@@ -39,8 +39,8 @@ class RunLength(FrozenOptions):
     """The length of the runs, and the trials and seeds where a budget changed them.
 
     ``why`` says how it came, ``asked`` what it was decided from, ``fitted`` what else a time budget counted;
-    ``run_seconds`` is the training time of every run
-    where arms get equal time.
+    ``run_seconds`` is the training time of every run where arms get equal time; ``enough`` are the minutes that were
+    expected to suffice where a time budget made the runs too short to compare anything.
     """
 
     epochs: float = Field(gt=0)
@@ -51,6 +51,7 @@ class RunLength(FrozenOptions):
     scan_rates: int | None = None
     full_rates: int | None = None
     run_seconds: float | None = None
+    enough: float | None = None
 
 
 class ExecutionOptions(FrozenOptions):

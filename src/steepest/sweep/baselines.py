@@ -66,11 +66,6 @@ class Fitting:
         """
         return [name for name in self.names if self._kept(name, folder, dataset) is None]
 
-    def seconds(self, folder: Folder, dataset: Dataset) -> float:
-        """Return the seconds that those took which the folder has."""
-        found = [self._kept(name, folder, dataset) for name in self.names]
-        return sum(each.seconds for each in found if each is not None)
-
     def records(self, folder: Folder, dataset: Dataset, told: Callable[[str], None]) -> list[BaselineRecord]:
         """Fit the baselines that the folder lacks; return the records of all.
 
