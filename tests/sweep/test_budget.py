@@ -365,7 +365,7 @@ def test_terminal_and_report_name_the_same_minutes(churn, runner, minutes: float
     protocol = made.experiment.protocol
     enough = f"--minutes {outlook.suggested:g} is expected to suffice"
     assert enough in outlook.warning
-    assert shortness(setup, protocol, plan).endswith(f": {enough}.")  # of the terminal
+    assert f": {enough}, with another --out" in shortness(setup, protocol, plan)  # of the terminal
     short = too_short(setup, protocol, plan)  # of the report
     assert short is not None
     assert short.enough == outlook.suggested

@@ -228,12 +228,15 @@ def test_a_comparison_ends_with_what_is_complete_and_goes_on_with_the_same_lengt
     rows = [row for row in result.comparison.rows if row.kind == "arm"]
     assert [row.seeds for row in rows] == [seeds] * arms
     assert any(said in each for each in result.comparison.warnings)
+    lost = "Left out, as the time budget of 5 minutes was used up: adam(lr=0.02)."
+    assert (lost in result.comparison.sentence) == (arms == 1)
     assert len(Folder(tmp_path / "x").records()) == runs
     length = load_tree(tmp_path / "x" / "experiment.toml")["plan"]["length"]
     monkeypatch.undo()
     again = resume(tmp_path / "x", minutes=20, observer=told)
     assert load_tree(tmp_path / "x" / "experiment.toml")["plan"]["length"] == length
     assert not any("is used up" in each for each in again.comparison.warnings)
+    assert "Left out" not in again.comparison.sentence
     assert [row.seeds for row in again.comparison.rows if row.kind == "arm"] == [3, 3]
 
 

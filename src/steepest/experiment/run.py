@@ -6,7 +6,6 @@ import contextlib
 import io
 import time
 from collections.abc import Sequence
-from typing import Any
 
 import polars as pl
 import torch
@@ -46,6 +45,7 @@ from steepest.experiment.recorded import as_recorded, to_be_recorded
 from steepest.experiment.settings import Settings, decide
 from steepest.experiment.sizes import sizes_of
 from steepest.experiment.texts import texts_of
+from steepest.experiment.trained import trained
 from steepest.experiment.tuning_rows import with_tuning_rows
 from steepest.finetuning import finetuned, structural_text
 from steepest.models import build_model, implied
@@ -59,10 +59,17 @@ from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Experiment, experiment_toml
 from steepest.record.current import identity
 from steepest.record.inventory import WORKERS
-from steepest.record.schema import Record
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder, command
 from steepest.report.format import seconds as duration
-from steepest.report.progress import callbacks_text, left_out, plan_text, rows_text, steps_of, steps_text
+from steepest.report.progress import (
+    arms_left_out,
+    callbacks_text,
+    left_out,
+    plan_text,
+    rows_text,
+    steps_of,
+    steps_text,
+)
 from steepest.report.worded import worded
 from steepest.report.words import listed
 from steepest.sweep.ahead import Ahead
@@ -203,7 +210,8 @@ def _carry_out(
         if part is not None and (lacking := left_out(setup, part)):
             observer.say(f"warning: the time budget is expected to leave out {listed(lacking)}")
         history = carry_out(runner, setup, crew, asked, fits.expected, deadline)
-    setup, late = _in_time(setup, runner, history, experiment.protocol.minutes)
+    whole, minutes = setup, experiment.protocol.minutes
+    setup, late = _in_time(whole, runner, history, minutes)
     if late:
         observer.say(f"warning: {late}")
     fitted = fits.on_test_sets()
@@ -226,7 +234,8 @@ def _carry_out(
     notes = [*dataset.notes, *([Note("warning", late)] if late else [])]
     notes += emptied(findings.network_sizes, settings.arms, notes, observer)
     asked = {"runs": [f"{recipe}-{seed}" for recipe, seed in history], "experiment": identity(folder)}
-    comparison = worded(summary, notes, folder.path, built).model_copy(update=asked)
+    lost = arms_left_out(whole, setup, minutes)
+    comparison = worded(summary, notes, folder.path, built, lost).model_copy(update=asked)
     _write_test_predictions(folder, comparison, settings, evidence, runner, network)
     write_results(folder, comparison)
     return comparison
@@ -466,38 +475,9 @@ def _network(runner: Runner, settings: Settings, evidence: Evidence, run: Planne
         classes=data.classes,
         target=data.target,
         target_scale=data.target_scale,
-        trained=_trained(evidence, run),
+        trained=trained(evidence, run),
         code=code,
         outputs=outputs_of(net, data.shape) if own else (),
     )
     seen = SeenRows.of(data, seed=run.key.seed)
     return TrainedModel(net, about, settings.datasets.pipeline(run.recipe.data), seen)
-
-
-def _temperature(record: Record) -> dict[str, Any]:
-    """Return the temperature that was fitted to a run's network, or why there is none."""
-    found = record.calibration
-    if found is None or found.temperature is not None:
-        return {} if found is None else {"temperature": found.temperature}
-    return {"no_temperature": found.reason}
-
-
-def _trained(evidence: Evidence, run: PlannedRun) -> dict[str, Any]:
-    [record] = evidence.of([run])
-    return {
-        "arm": run.arm.title,
-        "factors": dict(run.arm.factors),
-        "optimizer": run.arm.method.name,
-        "lr": record.lr,
-        "rule": run.recipe.optimizer,
-        "regularizer": run.recipe.regularizer,
-        "seed": run.key.seed,
-        "steps": record.steps,
-        "best_step": record.best_step,
-        "recipe": record.key.recipe,
-        "validation": record.best,
-        "test": record.test,
-        **_temperature(record),
-        **({} if run.arm and evidence.held_out else {"held_out": False}),
-        "positive": run.arm.recipe.positive,
-    }

@@ -87,7 +87,7 @@ def too_short(short: Short, topics: str = "optimizers") -> str:
     Example:
         >>> too_short(Short(steps=20, epochs=0.137, minutes=1.0, enough=7.0))
         'Runs were cut to 20 steps (0.14 epochs) to fit 1 minute: too short to compare optimizers; give more time:
-        --minutes 7 is expected to suffice.'
+        --minutes 7 is expected to suffice, with another --out, as a folder keeps the length of its runs.'
         >>> too_short(Short(steps=20, epochs=0.137))
         'Runs have 20 steps (0.14 epochs): too short to compare optimizers; train for an epoch or more.'
     """
@@ -95,6 +95,7 @@ def too_short(short: Short, topics: str = "optimizers") -> str:
     if short.minutes is None:
         return f"Runs have {length}: too short to compare {topics}; train for an epoch or more."
     enough = "" if short.enough is None else f": --minutes {short.enough:g} is expected to suffice"
+    enough += ", with another --out, as a folder keeps the length of its runs"
     return (
         f"Runs were cut to {length} to fit {counted(short.minutes, 'minute')}: too short to compare {topics}; give "
         f"more time{enough}."

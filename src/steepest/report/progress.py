@@ -210,6 +210,20 @@ def callbacks_text(callbacks: Sequence[Callback]) -> list[str]:
     return lines
 
 
+def arms_left_out(whole: Setup, part: Setup, minutes: float | None) -> str:
+    """Return in a sentence which arms of a comparison have no results because time was up; nothing if all have some.
+
+    Args:
+        whole: the comparison.
+        part: what of it is complete.
+        minutes: the time budget.
+    """
+    have = {arm.id for arm in part.arms}
+    names = [arm.title for arm in whole.arms if arm.id not in have]
+    used = f"the time budget of {counted(minutes or 0, 'minute')} was used up"
+    return f"Left out, as {used}: {listed(names)}." if names else ""
+
+
 def left_out(whole: Setup, part: Setup) -> list[str]:
     """Return in words what a part lacks: arms, seeds, and runs that are made of optimizers beside the seeds.
 

@@ -23,7 +23,9 @@ MOST_OF_NAMES = 160
 """Characters of names in a warning; where there are more, arms are counted."""
 
 
-def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | None) -> Comparison:
+def worded(
+    found: Summary, notes: Sequence[Note], folder: Path, model: str | None, left_out: str = ""
+) -> Comparison:
     """Return the comparison with its sentences.
 
     Args:
@@ -31,6 +33,7 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
         notes: those of the data.
         folder: where the experiment is.
         model: what the winner's network was built from, None if no run of it finished.
+        left_out: a sentence on arms that have no results.
     """
     comparison, limits = found.comparison, found.limits
     metric, what = comparison.metrics[0], subject(comparison)
@@ -57,6 +60,7 @@ def worded(found: Summary, notes: Sequence[Note], folder: Path, model: str | Non
                 giveaways=[each.giveaway for each in notes if each.giveaway],
             )
             + (said and f" {what.sentence(said)}")
+            + (left_out and f" {left_out}")
             + ("" if comparison.held_out else " All results are on the training rows; nothing was held out."),
             "remarks": remarks(
                 metric, comparison.metrics, mine, comparison.rows, {} if limits.silent else found.rivals, what
