@@ -15,7 +15,7 @@ import pytest
 from steepest.compare.differences import standings
 from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.limits import NO_LIMITS, Limits, Short, restricted
-from steepest.compare.result import Comparison, Effect, Metric, Row
+from steepest.compare.result import Comparison, Effect, Metric, Reported, Row
 from steepest.record.schema import ReliabilityBins
 from steepest.report import contrasts, figures, main_effects, rate_figures, results, theme, view
 from steepest.report.digits import from_winner
@@ -125,6 +125,32 @@ def test_confusion_rows_are_shares_of_the_true_class() -> None:
     trace = figures.confusion(crimes())["data"][0]
     for row in trace["z"]:
         assert sum(row) == pytest.approx(1.0)
+
+
+def test_short_classes_are_written_upright() -> None:
+    assert figures.confusion(crimes())["layout"]["xaxis"]["tickangle"] == -90
+    result = crimes()
+    digits = [each.model_copy(update={"label": str(place)}) for place, each in enumerate(result.classes)]
+    drawn = figures.confusion(result.model_copy(update={"classes": digits}))
+    assert drawn["layout"]["xaxis"]["tickangle"] == 0
+
+
+def test_rings_of_the_best_validation_are_within_the_axis() -> None:
+    result = crimes()
+    bands = [
+        each.model_copy(
+            update={
+                "reported": [
+                    Reported(step=1000, epoch=0.6, seconds=5.0, gradients=1000.0, value=min(each.mean) - 0.03)
+                ]
+            }
+        )
+        for each in result.curves
+    ]
+    drawn = figures.curves(result.model_copy(update={"curves": bands}))
+    rings = [value for trace in drawn["data"] if trace["mode"] == "markers" for value in trace["y"]]
+    assert len(rings) == len(bands)
+    assert min(rings) > drawn["layout"]["yaxis"]["range"][0]
 
 
 def estimate_of(mean: float, half: float = 0.001) -> Estimate:

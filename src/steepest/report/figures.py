@@ -120,8 +120,12 @@ def curves(comparison: Comparison, axis: Axis = "step") -> Figure:
     }
     layout = framed(titles[axis], validation_title(comparison), hovermode="closest")
     layout["xaxis"]["rangemode"] = "tozero"
-    later = [[value * scale for value in _later(band)] for band in bands]
-    ends = [(values, values[-1]) for values in later if values]
+    later = [([value * scale for value in _later(band)], band) for band in bands]
+    ends = [
+        ([*values, *(best.value * scale for best in band.reported)], values[-1])
+        for values, band in later
+        if values
+    ]
     span = close_range(ends, higher=metric.higher_is_better, limits=figure_limits(metric))
     if span:
         layout["yaxis"]["range"] = span
@@ -177,11 +181,11 @@ def confusion(comparison: Comparison) -> Figure:
         **ticks,
         "side": "top",
         "ticklabelstandoff": 3,
-        "tickangle": -90,
+        "tickangle": 0 if max(map(len, short), default=0) <= 3 else -90,
         "ticklabeloverflow": "allow",
         "range": [-0.5, size - 0.5],
     }
-    layout["yaxis"] |= {**ticks, "range": [size - 0.5, -0.5]}
+    layout["yaxis"] |= {**ticks, "ticklabelstandoff": 6, "range": [size - 0.5, -0.5]}
     layout["xaxis"] |= {"showline": False, "automargin": True}
     layout["yaxis"] |= {"automargin": True}
     return {"data": [trace], "layout": layout}

@@ -53,7 +53,9 @@
     if (box.classList.contains("matrix")) {
       layout.dragmode = false;
       const cells = figures[box.dataset.figure].data[0].x.length;
-      if (box.clientWidth / (cells + 5) < 26) delete figure.data[0].texttemplate;
+      const width = box.clientWidth / (cells + 5);
+      if (width < 17) delete figure.data[0].texttemplate;
+      else if (width < 26 && figure.data[0].textfont) figure.data[0].textfont.size = 8.5;
       if (box.clientWidth < 560 || cells > 20) {
         layout.xaxis.tickfont.size = layout.yaxis.tickfont.size = cells > 20 ? 9.5 : 10;
       }
