@@ -42,7 +42,7 @@ class ArmOnSet(Frozen):
         stored: whether its results come with the package, and were not computed here.
         why: why results that come with the package were not used; empty where they were, or there are none.
         lr: the chosen learning rate; None where no trial finished.
-        tuned: whether its rate was tuned; trials: by how many runs.
+        tuned: whether its rate was tuned; trials: of how many settings it is the best.
         seeds: the run seeds.
         validation, test: of each metric, the value of each seed; NaN of a run that failed.
         failed: why, where a run failed or the arm could not be trained at all.

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from steepest.compare.estimates import Estimate
-from steepest.compare.evidence import Evidence, estimate_of, mean_of, trials_of
+from steepest.compare.evidence import Evidence, estimate_of, mean_of, tuning_runs_of
 from steepest.compare.folds import corrected_t
 from steepest.compare.intervals import t_interval
 from steepest.compare.ranges import within
@@ -131,7 +131,7 @@ def arm_row(evidence: Evidence, arm: PlannedArm, kind: Kind, times: Timings) -> 
         gradients_a_product=times.gradients_a_product.get(arm.method.name),
         gradients_a_forward=times.gradients_a_forward.get(arm.method.name),
         settings=", ".join([*_settings(evidence, arm), whole_spec(rule), _schedule(arm, kind)]),
-        trials=trials_of(evidence, arm),
+        trials=tuning_runs_of(evidence, arm),
         good_range=_good_range(curve, metric_info(evidence.metric).higher_is_better) if curve else None,
         flags=flags,
         chosen_by=evidence.on_validation(records),

@@ -149,7 +149,7 @@ class Evidence:
         return record.test.get(self.metric, math.nan)
 
 
-def trials_of(evidence: Evidence, arm: PlannedArm) -> int:
+def tuning_runs_of(evidence: Evidence, arm: PlannedArm) -> int:
     """Return the number of runs that an arm was tuned with; of a procedure, those of all its stages."""
     found = [tuning(evidence.setup, stage, evidence.history) for stage in arm.chain]
     return sum(len({identity(run) for run in each.runs}) for each in found)

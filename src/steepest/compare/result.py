@@ -355,7 +355,7 @@ class Comparison(Frozen):
         classes: per-class lines of the winner; empty for regression.
         confusion: counts [true][predicted] in the order of ``classes``; sums of weights where rows have weights.
         weight: the column of the rows' weights; empty where all count the same.
-        trust: the facts of the trust strip: n, trials, test rows, smallest detectable difference.
+        trust: the facts of the trust strip: n, tuning runs, test rows, smallest detectable difference.
         warnings: what to be careful with.
         data, preparation, recipe, environment: listings for the end of the report.
         new_rows: an example of a path of new rows, as ``use`` has it.

@@ -10,7 +10,7 @@ import numpy as np
 
 from steepest.compare.effects import Factorial
 from steepest.compare.estimates import Difference
-from steepest.compare.evidence import Control, Evidence, mean_of, trials_of
+from steepest.compare.evidence import Control, Evidence, mean_of, tuning_runs_of
 from steepest.compare.result import SPREADS, Effect, Fact
 from steepest.evaluate.metrics import MetricInfo, metric_info
 from steepest.recipe import SUBJECTS
@@ -119,7 +119,7 @@ def trust(
     """
     each = " per test set" if evidence.setup.folds > 1 else ""
     facts = [Fact(label=f"seeds{each}", value=str(len(evidence.setup.seeds)))]
-    tuned = [trials_of(evidence, arm) for arm in evidence.setup.arms if arm.tuned]
+    tuned = [tuning_runs_of(evidence, arm) for arm in evidence.setup.arms if arm.tuned]
     if tuned:
         spread = f"{min(tuned)}" if min(tuned) == max(tuned) else f"{min(tuned)} to {max(tuned)}"
         differing = evidence.setup.differing or ["optimizer"]

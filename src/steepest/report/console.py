@@ -124,12 +124,12 @@ class ProgressObserver(Observer):
         self.say(f"tune   {name}: {inside}, {counted(trials, 'trial')}")
 
     def run(self, record: Record) -> None:
-        """Say what deserves a line: a run that failed, as a warning if it was not a trial; every run if verbose."""
+        """Say what deserves a line: a run that failed, as a warning unless it diverged while rates were tried."""
         key = record.key
         if record.failed:
-            trial = key.phase in ("pilot", "scan", "full", "sweep") and record.outcome == "diverged"
+            tries = key.phase in ("pilot", "scan", "full", "sweep") and record.outcome == "diverged"
             what = f"{key.name} at {fmt.rate(record.lr)} {record.outcome} ({key.phase}): {record.reason}"
-            self.say(what if trial else f"warning: {what}")
+            self.say(what if tries else f"warning: {what}")
         elif self.verbose and record.best:
             metric, value = next(iter(record.best.items()))
             text = f"{metric} {value:.4f}" if math.isfinite(value) else "no value"

@@ -15,7 +15,7 @@ OTHER_LABELS = {
     "smallest visible": "smallest detectable difference",
     "comparisons corrected for": "correction for multiple comparisons",
     "seeds": "run seed",
-    "trials": "tuning",
+    "tuning runs": "tuning",
     "library default": "library default",
     "still improving": "still improving, overfitting",
     "overfitting": "still improving, overfitting",
@@ -225,6 +225,10 @@ TERMS: tuple[Term, ...] = (
         only="regularizers",
     ),
     Term(
+        "run",
+        "One training of a network, from its initial weights to its end, or of a procedure one of its stages.",
+    ),
+    Term(
         "run seed",
         "Determines initial weights, the order of rows and dropout of one run. Several seeds show how much results "
         "vary from run to run. Tuning uses a seed of its own.",
@@ -261,6 +265,11 @@ TERMS: tuple[Term, ...] = (
         "The test rows of one split. With folds every row is tested once; repeated splits draw their test rows anew. "
         "Each test set has training and validation rows of its own, and its own runs.",
         only="sets",
+    ),
+    Term(
+        "trial",
+        "A setting that is tried while an arm is tuned: a learning rate, or a point of several hyperparameters. It has "
+        "a short run, and those that are best have one at full length, too.",
     ),
     Term(
         "tuning",

@@ -80,7 +80,7 @@ def table(comparison: Comparison) -> ResultsTable:
         columns.append(lambda row: Cell(_difference(comparison, row)))
     head += [_heading(each) for each in metrics[1:2]]
     columns += [_scores(comparison, each) for each in metrics[1:2]]
-    head += ["rate", "good range", "training", "trials", "seeds"]
+    head += ["rate", "good range", "training", "tuning runs", "seeds"]
     columns += [
         lambda row: Cell(show.rate(row.lr)),
         lambda row: Cell(show.factor(row.good_range)),

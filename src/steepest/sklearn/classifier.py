@@ -87,8 +87,8 @@ class SteepestClassifier(ClassifierMixin, Estimator):
         model_: the network as a :class:`steepest.TrainedModel`, to save it, or to look at its layers.
         learning_rate_: the learning rate; None for an optimizer that has none.
         learning_rates_: the rates that the first stage of tuning tried, ascending; empty without tuning.
-        tuning_results_: with tuning, the trials as lists: ``learning_rate``, ``optimizer``, ``steps``, and the value of
-            the deciding metric on the held-out rows, NaN where a trial diverged.
+        tuning_results_: with tuning, its runs as lists: ``learning_rate``, ``optimizer``, ``steps``, and the value of
+            the deciding metric on the held-out rows, NaN where a run diverged.
         epochs_: the length of the run.
         record_: the record of the run, with its curve.
         notes_: what was decided about the rows, and what may be wrong with them, as sentences.

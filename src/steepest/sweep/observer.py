@@ -56,7 +56,7 @@ class Observer:
         """A run has ended and is in the journal."""
 
     def tuned(self, name: str, rate: float, tried: Tried, trials: int, beside: Mapping[str, Any]) -> None:
-        """An optimizer's rate is chosen of those that were tried, and what else is tuned beside it."""
+        """An optimizer's rate is chosen of so many trials, the settings that were tried, and what else is tuned."""
 
     def say(self, text: str) -> None:
         """A line that a person should read."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from steepest.sweep.observer import Observer, Tried
 from steepest.sweep.plan import tuning
-from steepest.sweep.planned import History, PlannedRun, identity
+from steepest.sweep.planned import History, PlannedRun
 from steepest.sweep.planner import Tuning
 from steepest.sweep.setup import Setup
 from steepest.wording import length_text
@@ -58,9 +58,8 @@ class Told:
             found = tuning(self.setup, arm, history)
             if found.chosen is not None and found.scan:
                 self._tuned.add(arm.id)
-                trials = len({identity(run) for run in found.runs})
                 rate, beside = float(found.chosen.hyper.lr), arm.method.beside_rate(found.chosen)
-                self.observer.tuned(arm.title, rate, tried(found), trials, beside)
+                self.observer.tuned(arm.title, rate, tried(found), len(found.trials), beside)
 
 
 def tried(found: Tuning) -> Tried:

@@ -15,7 +15,7 @@ where it is much smaller; where the loss does not fall, it grows and the step is
 far of each column.
 
 The Jacobian of B residuals by n weights is computed by min(B, n) products with vectors, each of which counts as one
-gradient; a trial counts a third. Batch, dropout masks and buffers are held within a step.
+gradient; a step that is tried counts a third. Batch, dropout masks and buffers are held within a step.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class LevenbergMarquardt(MethodSpec[LevenbergMarquardtHyper]):
     eager_because: ClassVar[str] = "a step solves a least-squares problem and tries its solution"
     cost: ClassVar[str] = (
         "1 + min(B, n) gradients, where B is the number of rows and n that of weights, and a third of one for every "
-        "trial"
+        "step that is tried"
     )
 
     @property
@@ -126,7 +126,7 @@ class LevenbergMarquardt(MethodSpec[LevenbergMarquardtHyper]):
         return 8.0 * (64 * 32 + 1)
 
     def for_timing(self) -> LevenbergMarquardt:
-        """Return it as it is: a shorter step would need other trials."""
+        """Return it as it is: a shorter step would have to be tried again."""
         return self
 
     def refuses(self, place: str) -> str:
@@ -195,7 +195,7 @@ class LevenbergMarquardtMethod(Method):
             yield StepInfo.of(held)
 
     def evaluations(self, problem: Problem, state: LevenbergMarquardtState, feed: BatchSource) -> Evaluations:
-        """Return what makes the products of a Jacobian, and the loss of a trial."""
+        """Return what makes the products of a Jacobian, and the loss of a step that is tried."""
         held, params = (
             HeldLoss(problem, feed.batch(0), partial(feed.randomness, 0), twice=True),
             state.parameters,
