@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from steepest.experiment.given import Arm
     from steepest.footprint.memory import memory
     from steepest.generating.generate import generate
+    from steepest.landscape.entry import landscape
     from steepest.landscape.making import Landscape
-    from steepest.landscape.making import make_landscape as landscape
+    from steepest.landscape.space import ParameterPath
     from steepest.mapping.making import Map
     from steepest.mapping.making import make_map as map
     from steepest.optim import make_rule as rule
@@ -52,6 +53,7 @@ _PUBLIC = {
     "Callback": "steepest.train.callback:Callback",
     "Landscape": "steepest.landscape.making:Landscape",
     "Map": "steepest.mapping.making:Map",
+    "ParameterPath": "steepest.landscape.space:ParameterPath",
     "Plan": "steepest.api:Plan",
     "Range": "steepest.sweep.space:Range",
     "RangeTests": "steepest.range_test.find:RangeTests",
@@ -66,7 +68,7 @@ _PUBLIC = {
     "compare": "steepest.api:compare",
     "describe": "steepest.data.sources.opening:describe",
     "generate": "steepest.generating.generate:generate",
-    "landscape": "steepest.landscape.making:make_landscape",
+    "landscape": "steepest.landscape.entry:landscape",
     "load": "steepest.api:load",
     "map": "steepest.mapping.making:make_map",
     "memory": "steepest.footprint.memory:memory",
@@ -91,6 +93,7 @@ __all__ = [
     "Callback",
     "Landscape",
     "Map",
+    "ParameterPath",
     "Plan",
     "Range",
     "RangeTests",

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import steepest as st
 from steepest.cli import main
 from steepest.errors import OptionError
 from steepest.landscape.choosing import make_plane
@@ -15,6 +16,7 @@ from steepest.landscape.planes.pca import kept_paths
 from steepest.landscape.space import make_parameter_path, three_parameters
 from steepest.landscape.space_drawn import save_path
 from steepest.landscape.stored import open_run
+from steepest.sweep.observer import Observer
 from steepest.train.sharpness import curvature_of
 
 THREE = "parameters('head.bias[0]', 'head.bias[1]', 'head.weight[0,1]')"
@@ -64,3 +66,18 @@ def test_the_command_writes_it_and_refuses_what_has_no_effect(churned, tmp_path,
     assert twice is not None
     with pytest.raises(OptionError, match="three different parameters are needed"):
         make_parameter_path(churned, twice)
+
+
+def test_python_has_what_the_command_has(churned, tmp_path):
+    found = st.landscape(churned, plane=THREE, observer=Observer())
+    assert isinstance(found, st.ParameterPath)
+    out = tmp_path / "path.json"
+    assert main(["landscape", str(churned), "--plane", THREE, "--out", str(out), "--quiet"]) == 0
+    assert json.loads(out.read_text()) == found.as_json()
+    assert [each.name for each in found.save(tmp_path / "path.html", tmp_path / "path.csv")] == [
+        "path.html",
+        "path.csv",
+    ]
+    assert found.sentence in found._repr_html_()
+    with pytest.raises(OptionError, match="span has no effect on a path in three parameters"):
+        st.landscape(churned, plane=THREE, span=2.0)

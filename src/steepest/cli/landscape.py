@@ -11,7 +11,6 @@ import typer
 from steepest.cli.flags import completion
 from steepest.cli.networks import NetworkArm, NetworkSeed, OpenPage, OwnLoss, OwnModel, OwnSource
 from steepest.cli.output import line, open_page
-from steepest.errors import OptionError
 from steepest.landscape import POINTS, ROWS
 
 
@@ -85,37 +84,20 @@ def landscape(
     The loss is the training loss on the labels, without penalties or a teacher's part, in evaluation mode. Losses are
     kept in the folder while they are measured: the same command goes on where an interrupted one ended.
     """
-    from steepest.landscape.making import default_page, make_landscape
+    from steepest.landscape.entry import landscape as made
+    from steepest.landscape.making import Landscape, default_page
     from steepest.landscape.saving import PAGES, check_form
-    from steepest.landscape.space import make_parameter_path, three_parameters
-    from steepest.landscape.space_drawn import save_path
     from steepest.sweep.observer import Observer
 
     for path in out or []:
         check_form(path)
-    observer = Observer() if quiet or as_json else None
-    if (three := three_parameters(plane)) is not None:
-        unused = {
-            "--to": to, "--to-arm": to_arm, "--to-seed": to_seed, "--points": points if points != POINTS else None,
-            "--span": span, "--statistics": statistics, "--direction-seed": direction_seed or None,
-        }  # fmt: skip
-        if given := [name for name, value in unused.items() if value is not None]:
-            raise OptionError(
-                f"{given[0]} has no effect on a path in three parameters, which has no grid",
-                hint="leave it out.",
-            )
-        found = make_parameter_path(
-            folder, three, arm=arm, seed=seed, rows=rows, part=part, model=model, source=own_source, loss=loss,
-            observer=observer,
-        )  # fmt: skip
-        written = save_path(found, *(out or [default_page(folder)]))
-    else:
-        found = make_landscape(
-            folder, arm=arm, seed=seed, to=to, to_arm=to_arm, to_seed=to_seed, plane=plane, points=points, span=span,
-            rows=rows, part=part, statistics=statistics,  # pyright: ignore[reportArgumentType]
-            direction_seed=direction_seed, model=model, source=own_source, loss=loss, observer=observer,
-        )  # fmt: skip
-        written = found.save(*(out or [default_page(folder)]))
+    found = made(
+        folder, arm=arm, seed=seed, to=to, to_arm=to_arm, to_seed=to_seed, plane=plane, points=points, span=span,
+        rows=rows, part=part, statistics=statistics,  # pyright: ignore[reportArgumentType]
+        direction_seed=direction_seed, model=model, source=own_source, loss=loss,
+        observer=Observer() if quiet or as_json else None,
+    )  # fmt: skip
+    written = found.save(*(out or [default_page(folder)]))
     if as_json:
         line(json.dumps(found.as_json(), indent=1, ensure_ascii=False, allow_nan=False), out=True)
     else:
@@ -123,6 +105,6 @@ def landscape(
         for each in found.lines:
             line(f"  {each}", out=True)
     for path in written:
-        line(f"{'slice' if three is None else 'path':<8} {path}", out=not as_json)
+        line(f"{'slice' if isinstance(found, Landscape) else 'path':<8} {path}", out=not as_json)
     if open_:
         open_page(next((path for path in written if path.suffix.lower() in PAGES), written[0]))

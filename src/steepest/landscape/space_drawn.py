@@ -10,20 +10,20 @@ from markupsafe import Markup
 from steepest.export.plots import SOFT, WIDTH, drawing, labelled, saved
 from steepest.landscape import figures
 from steepest.landscape.paper import colours, plain_axes
+from steepest.landscape.path_numbers import PathNumbers
 from steepest.landscape.said import value
 from steepest.landscape.saving import save_as
-from steepest.landscape.space import ParameterPath
 from steepest.report import theme
 from steepest.report.figures import Figure, framed, safe
 from steepest.report.html import embedded_json, own, plotly_script, policy, style, template
 
 
-def save_path(found: ParameterPath, *paths: str | Path) -> list[Path]:
+def save_path(found: PathNumbers, *paths: str | Path) -> list[Path]:
     """Write a page, a picture or the numbers of a path, as :meth:`steepest.landscape.making.Landscape.save`."""
     return save_as(paths, lambda: render(found), lambda form: draw(found, form), found)
 
 
-def space(found: ParameterPath) -> Figure:
+def space(found: PathNumbers) -> Figure:
     """Return the path as points joined in their order, coloured by step."""
     soft, grid, ink = (theme.SURFACES[name][0] for name in ("soft", "grid", "ink"))
     axis: Figure = {
@@ -69,7 +69,7 @@ def space(found: ParameterPath) -> Figure:
     return {"data": [path, ends], "layout": layout}
 
 
-def render(found: ParameterPath) -> str:
+def render(found: PathNumbers) -> str:
     """Return the path as one page that needs no network."""
     library, script = plotly_script(), own("report.js")
     drawn = {"space": space(found)}
@@ -86,7 +86,7 @@ def render(found: ParameterPath) -> str:
     )
 
 
-def draw(found: ParameterPath, form: str) -> bytes:
+def draw(found: PathNumbers, form: str) -> bytes:
     """Return the content of a picture: ``png``, ``svg`` or ``pdf``.
 
     Raises:
