@@ -11,11 +11,11 @@ import steepest as st
 from steepest.compare.limits import too_short
 from steepest.errors import OptionError
 from steepest.experiment import budget as module
-from steepest.experiment.budget import about, decided, expected, fit_length, outgrown, settle
+from steepest.experiment.budget import about, decided, expected, fit_length, follows_from, outgrown, settle
 from steepest.experiment.cautions import shortness
 from steepest.experiment.enough import Outlook
 from steepest.experiment.settings import Settings, decide
-from steepest.recipe import Execution, RunLength
+from steepest.recipe import Execution, Protocol, RunLength
 from steepest.record.schema import CurvePoint, Record
 from steepest.record.store import Folder
 from steepest.sweep import clock as clocks
@@ -127,10 +127,9 @@ def test_where_everything_fits_nothing_is_cut_and_nothing_is_said_to_take_longer
 CHANGED: dict[str, tuple[dict[str, object], str]] = {
     "more arms": ({"optimizers": ["sgd", "adam"]}, "to 1 arm, not to 2"),
     "another arm": ({"optimizers": ["adam"]}, "to other arms"),
-    "another unit": ({"equal": "steps"}, "with other values of --equal"),
-    "more rates": (
-        {"learning_rates": [1.0 / n for n in range(1, 40)], "optimizers": ["sgd", "adam"]},
-        "to 1 arm, not to 2 and with other values of --learning-rates",
+    "more arms with references": (
+        {"references": True, "optimizers": ["sgd", "adam"]},
+        "to 1 arm, not to 2 and with other values of --references",
     ),
 }
 
@@ -138,7 +137,7 @@ CHANGED: dict[str, tuple[dict[str, object], str]] = {
 @pytest.mark.parametrize("name", CHANGED)
 def test_a_length_that_was_fitted_to_something_else_says_so(churn, runner, name) -> None:
     more, said = CHANGED[name]
-    options = {"minutes": 0.5, "epochs": 40, "optimizers": ["sgd"]}
+    options = {"minutes": 0.5, "epochs": 40, "optimizers": ["sgd"], "references": False}
     first = settle(decision(churn, **options), runner, started(0.0))
     assert outgrown(first, {}, 100.0) == ""
     other = decision(churn, **{**options, **more})
@@ -295,8 +294,53 @@ def test_what_a_folder_has_decided_stands(churn, runner) -> None:
     assert settle(again, runner, started(1e6)).plan == made.plan
     more = decision(churn, minutes=40, epochs=4)
     assert decided(replace(more, plan=made.plan)) == made.length
-    for other in ({"minutes": 3, "epochs": 5}, {"epochs": 4}, {"minutes": 3, "epochs": 4, "seeds": 6}):
+    for other in ({"minutes": 3, "epochs": 5}, {"epochs": 4}):
         assert decided(replace(decision(churn, **other), plan=made.plan)) is None
+
+
+COUNTED_AS: dict[str, object] = {
+    "seeds": 6, "scan_rates": 5, "full_rates": 2, "sweep": True, "planner": "halving", "learning_rates": [0.1, 0.01],
+    "equal": "steps", "max_seconds": 9.0, "evaluations": 150, "clip": 1.0, "accumulate": 2,
+}  # fmt: skip
+OF_PILOTS: dict[str, object] = {
+    "seed": 7, "metric": "accuracy", "positive": "no", "batch_size": 4, "precision": "float64",
+    "class_weights": "balanced",
+}  # fmt: skip
+NO_BEARING = {"schedule", "callbacks", "watch", "keep_path", "reach", "controls"}
+"""Pilots have their own schedule, callbacks and controls are part of arms, and nothing reckons with the rest."""
+
+
+def test_all_of_the_protocol_has_its_bearing_on_the_length_declared() -> None:
+    named = {"epochs", *module.COUNTED, *module.STANDS, *OF_PILOTS, *NO_BEARING}
+    assert named - {module.ARMS, "split", "workers"} == {*Protocol.model_fields}
+    assert {*COUNTED_AS} == {*module.COUNTED}
+
+
+@pytest.mark.parametrize(("options", "changed"), [({"minutes": 3, "epochs": 4}, COUNTED_AS), ({}, OF_PILOTS)])
+def test_a_length_is_decided_anew_where_it_would_be_another(churn, runner, options, changed) -> None:
+    options = {**options, "references": False}
+    made = settle(decision(churn, **options), runner, started(0.0))
+    for name, value in changed.items():
+        other = decision(churn, **{**options, name: value})
+        assert decided(replace(other, plan=made.plan)) is None, name
+    for name, value in {**COUNTED_AS, "references": True, "reach": 0.9}.items():
+        other = decision(churn, **{"epochs": 4, name: value})
+        length = RunLength(epochs=4, follows=follows_from(decision(churn, epochs=4)))
+        assert decided(replace(other, plan=other.plan.model_copy(update={"length": length}))) == length, name
+
+
+def test_the_length_of_a_folder_of_an_earlier_version_stands(churn) -> None:
+    now = decision(churn, minutes=3, epochs=4, planner="halving")
+    stored = {
+        "epochs": 4.0,
+        "asked": "epochs 4.0, minutes 3.0, seeds 5, scan_rates 7, full_rates 3",
+        "fitted": {**{"--tune": "()", "--equal": "epochs"}, "arms": follows_from(now)["arms"]},
+    }
+    length = RunLength.model_validate(stored)
+    assert decided(replace(now, plan=now.plan.model_copy(update={"length": length}))) == length
+    for name, value in {"seeds": 6, "sweep": True, "equal": "steps"}.items():
+        other = decision(churn, **{"minutes": 3, "epochs": 4, name: value})
+        assert decided(replace(other, plan=other.plan.model_copy(update={"length": length}))) is None, name
 
 
 # --- a dry run -------------------------------------------------------------------------------------------------

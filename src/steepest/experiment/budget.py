@@ -8,7 +8,6 @@ where the steps that it saves are worth more than the wait.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +15,7 @@ from typing import Any
 from steepest.errors import OptionError
 from steepest.experiment.settings import Settings
 from steepest.optim import make_rule
-from steepest.recipe import Execution, Experiment, RunLength, stable_hash
+from steepest.recipe import Execution, Experiment, RunLength, flag_of, stable_hash
 from steepest.regularizers import without_ends
 from steepest.report.format import seconds as duration
 from steepest.report.words import listed
@@ -28,6 +27,7 @@ from steepest.sweep.defaults import PILOT_STEPS, equal_seconds, pilot, pilot_arm
 from steepest.sweep.estimate import at_a_time, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.planned import History
+from steepest.sweep.planner import make_planner
 from steepest.sweep.runner import Runner
 from steepest.sweep.setup import Setup
 from steepest.wording import counted
@@ -121,19 +121,16 @@ def about(settings: Settings) -> str:
 def decided(settings: Settings) -> RunLength | None:
     """Return the length that the folder has for what is asked now, or None."""
     begun = settings.plan.length
-    if begun is None or _but_for_minutes(begun.asked) != _but_for_minutes(asked_for(settings)):
+    if begun is None or set(_changed(begun, settings)) - {*STANDS}:
         return None
-    return begun
+    had, has = (each.get(MINUTES, "None") != "None" for each in (begun.follows, follows_from(settings)))
+    return begun if had == has else None
 
 
-def _but_for_minutes(asked: str) -> str:
-    """Return what a length was decided from, but for how long a time budget is: more time is for more seeds.
-
-    Example:
-        >>> _but_for_minutes("epochs 4, minutes 2.5, seeds 3"), _but_for_minutes("epochs 4, minutes None")
-        ('epochs 4, minutes, seeds 3', 'epochs 4, minutes None')
-    """
-    return re.sub(r"minutes \d[^,]*", "minutes", asked)
+def _changed(begun: RunLength, settings: Settings) -> list[str]:
+    """Return what a folder's length follows from and is another value now; earlier versions stored less of it."""
+    now = follows_from(settings)
+    return [name for name, value in now.items() if begun.follows.get(name, value) != value]
 
 
 def settle(
@@ -160,8 +157,7 @@ def settle(
     wanted = RunLength(epochs=epochs, why=why)
     settings = _with_compiled(settings, wanted, clock, runner, patience)
     fitted = fit_length(settings, wanted, clock)
-    about_it = {"asked": asked_for(settings), "fitted": fitted_to(settings)}
-    return of_length(settings, fitted.model_copy(update=about_it))
+    return of_length(settings, fitted.model_copy(update={"follows": follows_from(settings)}))
 
 
 def of_length(settings: Settings, length: RunLength) -> Settings:
@@ -314,38 +310,39 @@ def within(settings: Settings, wanted: RunLength, seconds: float) -> RunLength:
     )
 
 
-def asked_for(settings: Settings) -> str:
-    """Return what the length was decided from: where it is the same, a folder's decision stands."""
-    protocol = settings.experiment.protocol
-    asked: dict[str, Any] = {"epochs": protocol.epochs, "minutes": protocol.minutes}
-    if protocol.minutes is not None:
-        asked |= {name: getattr(protocol, name) for name in ("seeds", "scan_rates", "full_rates")}
-        asked |= {"sweep": True} if protocol.sweep else {}
+ARMS, MINUTES = "arms", "minutes"
+"""The entries of the arms, which begins with their number, and of a time budget in what a length follows from."""
+COUNTED = (
+    "seeds", "scan_rates", "full_rates", "sweep", "planner", "learning_rates", "equal", "max_seconds", "evaluations",
+    "clip", "accumulate",
+)  # fmt: skip
+"""Options of the protocol that a time budget counts: how many runs there are, how long they take, and in what unit."""
+STANDS = (ARMS, MINUTES, "tune", "references", "baseline", "split", "workers")
+"""What a length follows from and stands for another value of, as the runs that are there take part with either."""
+
+
+def follows_from(settings: Settings) -> dict[str, str]:
+    """Return what a length follows from; a folder's stands where all of it is the same but for :data:`STANDS`.
+
+    Where a pilot finds it, these are what pilots train, and from which seed; where it is fitted to a time budget, all
+    that counts in how long the comparison takes, but for what is measured. How much time there is changes no length, as
+    more of it is for more seeds.
+    """
+    experiment, protocol = settings.experiment, settings.experiment.protocol
+    found: dict[str, Any] = {"epochs": protocol.epochs, MINUTES: protocol.minutes}
     if protocol.epochs is None:
-        recipes = {
+        pilots = {
             pilot_recipe(arm).model_copy(update={"patience": None}).id for arm in pilot_arms(settings.arms)
         }
-        asked["pilot of"] = " ".join(sorted(recipes))
-    return ", ".join(f"{name} {value}" for name, value in asked.items())
-
-
-def fitted_to(settings: Settings) -> dict[str, str]:
-    """Return what a length was fitted to besides what it was decided from; nothing without a time budget."""
-    experiment, protocol = settings.experiment, settings.experiment.protocol
-    if protocol.minutes is None:
-        return {}
-    return {
-        ARMS: f"{len(settings.arms)} {stable_hash(sorted(arm.id for arm in settings.arms))[:12]}",
-        "--equal": protocol.equal,
-        "--learning-rates": str(protocol.learning_rates),
-        "--tune": str(protocol.tune),
-        "--max-seconds": str(protocol.max_seconds),
-        "--split": experiment.data.split,
-    }
-
-
-ARMS = "arms"
-"""The entry of the arms in what a length was fitted to; it begins with their number."""
+        found |= {"pilot of": " ".join(sorted(pilots)), "pilot seed": protocol.seed}
+    if protocol.minutes is not None:
+        found |= {name: getattr(protocol, name) for name in COUNTED}
+        own = settings.codes.of["planner"][protocol.planner].digest
+        found |= {"planner": f"{make_planner(protocol.planner)} {own}".rstrip()}
+        found |= {ARMS: f"{len(settings.arms)} {stable_hash(sorted(arm.id for arm in settings.arms))[:12]}"}
+        found |= {name: getattr(protocol, name) for name in ("tune", "references", "baseline")}
+        found |= {"split": experiment.data.split, "workers": experiment.execution.workers}
+    return {name: str(value) for name, value in found.items()}
 
 
 def outgrown(settings: Settings, history: History, gone: float) -> str:
@@ -357,21 +354,22 @@ def outgrown(settings: Settings, history: History, gone: float) -> str:
         gone: seconds since the command began.
     """
     begun, minutes = decided(settings), settings.experiment.protocol.minutes
-    now = fitted_to(settings)
-    if begun is None or minutes is None or begun.fitted == now:
+    if begun is None or minutes is None:
+        return ""
+    other = [name for name in _changed(begun, settings) if name != MINUTES]
+    if not other:
         return ""
     takes = gone + plan_seconds(settings.setup(begun), settings.plan.cells, history)
     if takes <= LATE * 60 * minutes:
         return ""
-    was = int(begun.fitted.get(ARMS, "0").partition(" ")[0])
-    other = [name for name, value in now.items() if begun.fitted.get(name, value) != value]
+    was = int(begun.follows.get(ARMS, "0").partition(" ")[0])
     parts: list[str] = []
     if ARMS in other:
         many = len(settings.arms)
         parts = [f"to {counted(was, 'arm')}, not to {many}" if was != many else "to other arms"]
         other.remove(ARMS)
     if other:
-        parts.append(f"with other values of {', '.join(other)}")
+        parts.append(f"with other values of {', '.join(map(flag_of, other))}")
     return (
         f"the folder's length was fitted {' and '.join(parts) or 'earlier'}; expected to take {duration(takes)} "
         f"instead of {duration(60 * minutes)}"

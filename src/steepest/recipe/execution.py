@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from steepest.errors import NotAllowedError
 from steepest.recipe.options import FrozenOptions, listed
@@ -38,20 +38,39 @@ _ADDRESS = re.compile(r"ray://([^\s:/@]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 class RunLength(FrozenOptions):
     """The length of the runs, and the trials and seeds where a budget changed them.
 
-    ``why`` says how it came, ``asked`` what it was decided from, ``fitted`` what else a time budget counted;
-    ``run_seconds`` is the training time of every run where arms get equal time; ``enough`` are the minutes that were
+    ``why`` says how it came, ``follows`` what it follows from, by name; ``run_seconds`` is the training time of every run where arms get equal time; ``enough`` are the minutes that were
     expected to suffice where a time budget made the runs too short to compare anything.
     """
 
     epochs: float = Field(gt=0)
     why: str = ""
-    asked: str = ""
-    fitted: dict[str, str] = Field(default_factory=dict)
+    follows: dict[str, str] = Field(default_factory=dict)
     seeds: int | None = None
     scan_rates: int | None = None
     full_rates: int | None = None
     run_seconds: float | None = None
     enough: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _earlier(cls, given: Any) -> Any:
+        """Read what earlier versions stored: a text of what was asked for, and what else a time budget counted.
+
+        Example:
+            >>> RunLength(epochs=4, asked="epochs 4.0, minutes 2.0, seeds 3", fitted={"--tune": "()"}).follows
+            {'tune': '()', 'epochs': '4.0', 'minutes': '2.0', 'sweep': 'False', 'seeds': '3'}
+        """
+        if not isinstance(given, Mapping) or not {"asked", "fitted"} & given.keys():
+            return given
+        fields = dict(cast("Mapping[str, Any]", given))
+        asked, fitted = fields.pop("asked", ""), fields.pop("fitted", {})
+        follows = {name.removeprefix("--").replace("-", "_"): value for name, value in fitted.items()}
+        for each in filter(None, asked.split(", ")):
+            name, _, value = each.removeprefix("pilot of").partition(" ")
+            if name == "seeds":
+                follows["sweep"] = "False"
+            follows[name or "pilot of"] = value
+        return {**fields, "follows": follows}
 
 
 class ExecutionOptions(FrozenOptions):
