@@ -18,7 +18,8 @@ from steepest.recipe import load_tree
 from steepest.record.schema import Record
 from steepest.record.store import Folder
 from steepest.report.progress import left_out
-from steepest.sweep.deadline import SLOWEST, Deadline, largest_part, parts
+from steepest.sweep.cuts import parts
+from steepest.sweep.deadline import SLOWEST, Deadline, largest_part
 from steepest.sweep.estimate import Cells, plan_seconds, run_seconds
 from steepest.sweep.expected import Expected
 from steepest.sweep.observer import Observer

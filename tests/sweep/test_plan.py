@@ -524,6 +524,7 @@ def test_fewer_than_three_seeds_only_where_they_are_wanted() -> None:
         ({"grid": (0.1, 0.2, 0.3)}, ["the best 1 instead of 3 at full length"], ["rates"]),
         ({"scan_rates": 3}, ["the best 1 instead of 3 at full length"], ["rates"]),
         ({"full_rates": 1}, ["3 instead of 7 rates"], ["full length"]),
+        ({"planner": "halving"}, ["3 instead of 7 rates"], ["full length"]),
     ],
 )
 def test_only_what_was_cut_is_said_to_be_cut(options, said, never) -> None:

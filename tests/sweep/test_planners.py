@@ -7,6 +7,7 @@ import math
 import sys
 from collections import Counter
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import next_runs, tuning
 from steepest.sweep.planned import PlannedRun, identity
 from steepest.sweep.planner import check_drawn_at_once, make_planner, planner_of, registry
+from steepest.sweep.planners.halving import Halving
 from steepest.sweep.setup import Setup
 from tests.sweep.arms import arms_of, lengths
 
@@ -270,6 +272,54 @@ def test_few_values_are_all_tried_once() -> None:
     assert tuning(made, made.arms[0], history).rates == (0.001, 0.01, 0.1)
 
 
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 7, 9, 14, 64, 100])
+@pytest.mark.parametrize(
+    "planner", ["halving", "halving(2)", "halving(2, 0.001)", "halving(4, 0.25)", "halving(10)"]
+)
+def test_every_turn_of_halving_cuts_some_until_one_is_left(planner: str, count: int) -> None:
+    made = make_planner(planner)
+    assert isinstance(made, Halving)
+    turns = made.turns(setup(planner), count)
+    assert turns[0][1] == count
+    assert [some for _, some in turns] == sorted({some for _, some in turns}, reverse=True)
+    assert turns[-1][0] == 1.0
+    assert turns[0][0] >= made.shortest - 1e-9
+    longer = [after[0] / before[0] for before, after in pairwise(turns)]
+    assert longer == pytest.approx([made.factor] * len(longer))
+    if turns[-1][1] > 1:  # another turn would have been too short
+        assert turns[0][0] / made.factor < made.shortest
+
+
+@pytest.mark.parametrize("planner", PLANNERS)
+@pytest.mark.parametrize("full_rates", [0, 3])
+@pytest.mark.parametrize("strength", ["", "l2"])
+def test_a_plan_has_the_tuning_that_there_is(planner: str, full_rates: int, strength: str) -> None:
+    made = setup(planner, full_rates=full_rates)
+    if strength:
+        who = [regularized(each.method, strength) for each in made.arms]
+        try:
+            make_planner(planner).check(who)
+        except OptionError:
+            pytest.skip("is refused")
+        arms = tuple(replace(arm, method=each) for arm, each in zip(made.arms, who, strict=True))
+        made = replace(made, arms=arms, lengths=lengths(arms, 360))
+    whole = plan_text(made, {})
+    tuned = [run for run in expected_runs(made, {}) if run.phase in ("scan", "full")]
+    assert ("full length" in whole) == any(run.length == 1.0 for run in tuned)
+    assert whole.startswith(f"2 optimizers × ({max(made.trial_counts.values())} ")
+
+
+def test_runs_at_the_default_that_are_there_are_not_planned_again() -> None:
+    history, runs = play(setup("grid"))
+    other = setup("sobol", full_rates=2)
+    planned = Counter(run.phase for run in expected_runs(other, history))
+    assert planned["default"] == 0 < planned["final"]
+    there = identity(next(run for run in runs if run.key.phase == "default"))
+    some = {each: record for each, record in history.items() if each != there}
+    assert Counter(run.phase for run in expected_runs(other, some))["default"] == 1
+    assert Counter(run.phase for run in expected_runs(other, {}))["default"] == 4
+
+
 @pytest.mark.parametrize(
     ("planner", "text"),
     [
@@ -293,6 +343,9 @@ def test_a_plan_says_what_a_planner_does(planner: str, text: str) -> None:
     [
         ("halving(1)", "factor is 1"),
         ("halving(shortest=1)", "shortest is 1"),
+        ("halving(11)", "1/11 of the full length, which is less than shortest=0.1, so no trial would be cut"),
+        ("halving(11)", "give a factor of at most 10, or shortest=0.09."),
+        ("halving(64, shortest=0.6)", "Hint: give shortest=0.01."),
         ("optuna(simulated)", "sampler is 'simulated'"),
         ("optuna(pruner=wilcoxon)", "pruner is 'wilcoxon'"),
         ("grit", "did you mean 'grid'"),

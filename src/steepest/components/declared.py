@@ -11,7 +11,7 @@ from steepest.components import grammar
 from steepest.components.citation import bibtex_entries
 from steepest.components.references import load_reference
 from steepest.components.registry import Registry
-from steepest.errors import OptionError, unknown_name
+from steepest.errors import OptionError, hint_of, unknown_name
 
 
 class Component(BaseModel):
@@ -103,6 +103,8 @@ def _explained(text: str, kind: type[Component], error: ValidationError) -> Opti
     first: Any = error.errors(include_url=False)[0]
     name = str(first["loc"][0])
     about = kind.model_fields[name].description
+    if hint := hint_of(first):
+        return OptionError(f"{text}: {first['msg'].removeprefix('Value error, ')}", hint=hint)
     if first["type"] == "missing":
         return OptionError(f"{text} lacks its {name}", hint=f"{name} is: {about}.")
     return OptionError(f"{text}: {name} is {first['input']!r}", hint=f"{name} is: {about}.")

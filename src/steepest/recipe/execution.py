@@ -38,8 +38,9 @@ _ADDRESS = re.compile(r"ray://([^\s:/@]+|\[[0-9a-fA-F:.]+\]):[0-9]{1,5}")
 class RunLength(FrozenOptions):
     """The length of the runs, and the trials and seeds where a budget changed them.
 
-    ``why`` says how it came, ``follows`` what it follows from, by name; ``run_seconds`` is the training time of every run where arms get equal time; ``enough`` are the minutes that were
-    expected to suffice where a time budget made the runs too short to compare anything.
+    ``why`` says how it came, ``follows`` what it follows from, by name; ``run_seconds`` is the training time of every
+    run where arms get equal time; ``enough`` are the minutes that were expected to suffice where a time budget made the
+    runs too short to compare anything.
     """
 
     epochs: float = Field(gt=0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from steepest.data.dataset import Dataset
@@ -59,13 +58,14 @@ def plan_text(setup: Setup, history: History, together: int = 1) -> str:
     runs = expected_runs(setup, {})
     tuned = [arm for arm in setup.arms if arm.tuned]
     parts: list[str] = []
-    scans = Counter(run.arm.id for run in runs if run.phase == "scan")
-    if scans:
+    if any(run.phase in ("scan", "full") for run in runs):
         most = max(setup.trial_counts.values())
         tried = counted(most, "rate" if rates_alone([arm.method for arm in tuned]) else "trial")
         parts += planner_of(setup).described(setup, tried)
     seeds = counted(len(setup.seeds), "seed")
-    seeds = f"{counted(max(scans.values()), 'rate')} × {seeds}" if setup.sweep and scans else seeds
+    seeds = (
+        f"{counted(max(setup.trial_counts.values()), 'rate')} × {seeds}" if setup.sweep and tuned else seeds
+    )
     parts.append(seeds if setup.folds == 1 else f"{setup.folds} test sets × {seeds}")
     if setup.has_references:
         parts.append(f"{len(setup.seeds) * setup.folds} at default")

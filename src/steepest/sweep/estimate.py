@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from steepest.recipe import Execution
 from steepest.record.schema import Phase
+from steepest.sweep.cuts import BEFORE
 from steepest.sweep.expected import Expected, expected_runs
 from steepest.sweep.machine import with_room
 from steepest.sweep.plan import chosen_rules, constants, refits, taking_part
@@ -17,8 +18,6 @@ from steepest.sweep.setup import Setup, most_seconds
 from steepest.sweep.trials import rates_alone, trials
 from steepest.wording import counted
 
-LEAST_SEEDS = 3
-"""No budget leaves fewer, unless fewer are wanted: with two, hardly any difference could be detected."""
 LEAST_STEPS = 20
 """No budget leaves shorter runs."""
 ENOUGH_STEPS = 1000
@@ -145,10 +144,10 @@ def fit_budget(
 ) -> WithinBudget:
     """Return the most thorough setup that is expected to end within a budget.
 
-    Given up in this order: tuning (five rates, the best two at full length), length down to the least that says
-    something (an epoch, or 1,000 steps), seeds down to three, tuning again (three rates, the best one at full length),
-    and then as much length as it takes. Fewer seeds, and fewer arms, are only left out while runs are made, see
-    :mod:`steepest.sweep.deadline`.
+    Given up in the order of :data:`steepest.sweep.cuts.BEFORE`: tuning (five rates, the best two at full length),
+    length down to the least that says something (an epoch, or 1,000 steps), seeds down to three, tuning again (three
+    rates, the best one at full length), and then as much length as it takes. Fewer seeds, and fewer arms, are only left
+    out while runs are made, see :mod:`steepest.sweep.deadline`.
 
     Args:
         build: makes the full setup for a number of epochs.
@@ -165,25 +164,25 @@ def fit_budget(
     if limited:
         most = plan_seconds(wanted, cells, {})
         used = _longest(lambda some: plan_seconds(build(some), cells, {}), least, epochs, most * (1 - 1e-6))
-    for cuts, (change, whole) in enumerate(_CUTS):
-        full = plan_seconds(change(wanted), cells, {})
+    for cuts, cut in enumerate(BEFORE):
+        full = plan_seconds(cut.of(wanted), cells, {})
         length = epochs
         if full > seconds:
-            fixed = plan_seconds(change(build(least)), cells, {})
+            fixed = plan_seconds(cut.of(build(least)), cells, {})
             slope = (full - fixed) / max(epochs - least, 1e-12)
             length = least + (seconds - fixed) / slope if slope > 0 else 0.0
             if limited and fixed <= seconds:
                 length = _longest(
-                    lambda some: plan_seconds(change(build(some)), cells, {}),  # noqa: B023
+                    lambda some: plan_seconds(cut.of(build(some)), cells, {}),  # noqa: B023
                     least,
                     epochs,
                     seconds,
                 )
-        if length >= max({True: used, False: min(enough, used), None: least}[whole], least):
-            setup = change(build(length))
+        if length >= max({"whole": used, "enough": min(enough, used), "least": least}[cut.length], least):
+            setup = cut.of(build(length))
             return WithinBudget(setup, length, cuts, True, tuple(_given_up(wanted, setup, epochs, length)))
-    setup = _CUTS[-1][0](build(least))
-    return WithinBudget(setup, least, len(_CUTS), False, tuple(_given_up(wanted, setup, epochs, least)))
+    setup = BEFORE[-1].of(build(least))
+    return WithinBudget(setup, least, len(BEFORE), False, tuple(_given_up(wanted, setup, epochs, least)))
 
 
 def _longest(cost: Callable[[float], float], least: float, most: float, seconds: float) -> float:
@@ -195,30 +194,6 @@ def _longest(cost: Callable[[float], float], least: float, most: float, seconds:
 
 
 _HALVINGS = 20
-
-
-def _reduced(seeds: int, rates: int, full: int) -> Callable[[Setup], Setup]:
-    def change(setup: Setup) -> Setup:
-        return replace(
-            setup,
-            seeds=setup.seeds[:seeds],
-            scan_rates=min(rates, setup.scan_rates),
-            full_rates=min(full, setup.full_rates),
-        )
-
-    return change
-
-
-_MANY = 1_000_000
-LESS_TUNING = ((5, 2), (3, 1))
-"""Rates, or half the trials where several hyperparameters are tuned, and how many of them run at full length."""
-_CUTS: Sequence[tuple[Callable[[Setup], Setup], bool | None]] = (
-    (_reduced(_MANY, _MANY, _MANY), True),
-    (_reduced(_MANY, *LESS_TUNING[0]), False),
-    (_reduced(LEAST_SEEDS, *LESS_TUNING[0]), False),
-    (_reduced(LEAST_SEEDS, *LESS_TUNING[1]), None),
-)
-"""What is cut, and the length that must be left with it: the whole one, enough (False), or the least (None)."""
 
 
 def slowed(cells: Cells, times: float) -> dict[str, Execution]:

@@ -59,7 +59,6 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
         arm.id: setup.make(arm, arm.rule, "full", setup.tuning_seed).expected_steps for arm in setup.stages
     }
     reported = len(setup.seeds) * setup.folds
-    phases: tuple[Phase, ...] = ("final", "default") if setup.has_references else ("final",)
     chosen = chosen_rules(setup, history)
     for arm in setup.stages:
         found = tuning(setup, arm, history)
@@ -82,9 +81,9 @@ def expected_runs(setup: Setup, history: History) -> list[Expected]:
             coming += [Expected(arm, run.key.phase, steps) for run in runs]
             continue
         each_seed = trials if setup.sweep and not arm.inner else 1
-        for phase in phases:
-            some = [Expected(arm, phase, steps)] * (each_seed * reported)
-            coming += [Expected(arm, phase, steps, timed=True), *some[1:]] if phase == "final" else some
+        some = [Expected(arm, "final", steps)] * (each_seed * reported)
+        coming += [Expected(arm, "final", steps, timed=True), *some[1:]]
+        coming += [Expected(arm, "default", steps) for _ in new(missing_runs(defaults(setup, arm), history))]
     if (has_constants(setup) or setup.folds > 1) and not _last_done(setup, history):
         longest = max(setup.arms, key=lambda arm: full_length[arm.id])  # which arm wins is not known yet
         steps = full_length[longest.id]

@@ -8,6 +8,7 @@ points of the same ranges (Bergstra & Bengio, *Random search for hyper-parameter
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -67,7 +68,8 @@ class Ladder(Planner):
 
     def lengths(self, setup: Setup) -> tuple[float, ...]:
         """Return the lengths of all turns."""
-        return tuple(length for length, _ in self.turns(setup, setup.scan_rates))
+        counts = {*setup.trial_counts.values()} or {setup.scan_rates}
+        return tuple(sorted({length for some in counts for length, _ in self.turns(setup, some)}))
 
     def first(self, setup: Setup, arm: PlannedArm) -> Scan:
         """Return the trials of the first turn; those of the same optimizer in other arms are the same."""
@@ -82,7 +84,7 @@ class Ladder(Planner):
         rules, extra = list(scan.rules), scan.extra
         turns = self.turns(setup, len(rules))  # of those beyond an edge no arm gets more at greater length
         while True:
-            only = len(turns) == 1 and turns[0][0] == 1.0
+            only = _phase(turns, 0) == "full"
             runs = [trial_run(setup, arm, rule, turns[0][0], parent, last=only) for rule in rules]
             so_far = partial(Tuning, further=len(rules) - len(scan.rules), allowance=extra)
             missing = lacking(runs, history)
@@ -118,8 +120,7 @@ class Ladder(Planner):
         for place, (length, some) in enumerate(turns):
             again = place and length == turns[place - 1][0]  # the same runs
             if place >= begun and not again:
-                phase: Phase = "full" if length == 1.0 and place else "scan"
-                coming.extend((phase, length) for _ in range(min(some, count)))
+                coming.extend((_phase(turns, place), length) for _ in range(min(some, count)))
         return coming
 
     def described(self, setup: Setup, trials: str) -> list[str]:
@@ -131,6 +132,11 @@ class Ladder(Planner):
             if length > before[0]:
                 parts.append(f"best {some} at {share_text(length)}")
         return parts
+
+
+def _phase(turns: Sequence[tuple[float, int]], place: int) -> Phase:
+    """Return the purpose of the runs of a turn: those from which the setting is chosen are ``full``."""
+    return "full" if turns[place][0] == 1.0 and (place or len(turns) == 1) else "scan"
 
 
 class GridSearch(Ladder):
