@@ -33,7 +33,7 @@ from steepest.models import registry as models
 from steepest.objectives import registry as losses
 from steepest.objectives.target import TARGETS
 from steepest.procedures import registry as procedures
-from steepest.recipe import ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
+from steepest.recipe import CLEARER_NAMES, ArmOptions, ExecutionOptions, Factors, ModelOptions, Protocol
 from steepest.regularizers import PLACES
 from steepest.regularizers import registry as regularizers
 from steepest.report import glossary
@@ -399,6 +399,12 @@ def write_suites() -> str:
     return "\n\n".join(text)
 
 
+def _called(section: str, name: str) -> str:
+    """Return what an option is called outside of files, where that is another name."""
+    clearer = {old: new for new, old in CLEARER_NAMES.items()} if section in ("protocol", "execution") else {}
+    return f"; in commands and Python `{clearer[name]}`" if name in clearer else ""
+
+
 def write_configuration() -> str:
     """Return every option of an experiment's file, by section."""
     sections: dict[str, type[BaseModel]] = {
@@ -417,7 +423,7 @@ def write_configuration() -> str:
                 _default(field.get_default(call_default_factory=True))
                 if name != "missing"
                 else "the empty field, `?`, `NA`, `null` and similar",
-                field.description or "",
+                f"{field.description or ''}{_called(section, name)}",
             )
             for name, field in model.model_fields.items()
         ]

@@ -191,7 +191,9 @@ def test_time_and_trials_of_all_stages_count(
         "def Thrice(a: float = 0.2) -> Procedure:\n"
         '    return Procedure((Stage(a), Stage(0.5 - a, "last"), Stage(0.5, "best")))\n'
     )
-    first = compare(churn_csv, tmp_path / "run", procedure=["own.py:Thrice"], optimizer="sgd", full_rates=1)
+    first = compare(
+        churn_csv, tmp_path / "run", procedure=["own.py:Thrice"], optimizer="sgd", tuning_finalists=1
+    )
     row = first.comparison.rows[0]
     made = records(tmp_path / "run").values()
     assert row.trials == sum(each.key.phase in ("scan", "full") for each in made)
