@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from steepest.components.held import held
 from steepest.data.dataset import Dataset
 from steepest.errors import first_line
+from steepest.interrupts import held_back
 from steepest.sweep.making import Maker
 from steepest.sweep.site import Link, Site
 from steepest.sweep.transfer import NotSendableError, received, sent
@@ -135,6 +136,10 @@ class Crew:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        with held_back():
+            self._close()
+
+    def _close(self) -> None:
         with self._lock:
             self._waiting.clear()
             self.most = 0

@@ -28,6 +28,7 @@ import numpy as np
 
 from steepest.data.dataset import Dataset
 from steepest.errors import MissingExtraError, OptionError, first_line
+from steepest.interrupts import held_back
 from steepest.recipe.execution import EMBEDDED
 from steepest.sweep.machine import cores, memory
 from steepest.sweep.processes import SETTINGS
@@ -41,6 +42,8 @@ ENVIRONMENT = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # as it will be, without a warning
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".*",  # nothing of its log on the terminal: what ended is said here
     "RAY_worker_niceness": "0",  # workers are as quick as processes of the pool
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # where a cluster is lost, none is started here by the next call
+    "GRPC_ENABLE_FORK_SUPPORT": "0",  # with it, some of the processes that Ray and compilers start die of SIGSEGV
 }
 """What Ray reads from the environment, unless it is said otherwise there."""
 STORE = 200_000_000
@@ -54,19 +57,25 @@ ANSWER = 10.0
 """Seconds in which a cluster has to answer."""
 JOINING = 120.0
 """Seconds in which a machine of it has to say what is installed there."""
+TRIES = 3
+"""How often a cluster is asked for a process that serves this one: some die of SIGSEGV where it was started without
+the last setting above."""
+NOT_STARTED = "Starting Ray client server failed"
+"""What it says then."""
+NOT_SAID = ("client_communication_overhead_warning", "client_object_put_size_warning", "lost_reconnect_logs")
+"""Advice of Ray to those who write programs for it, and what it tells of a lost connection."""
 LONGEST_PLACE = 38
 """Ray's sockets are some 66 characters deeper in its folder, and the path of a socket has at most 107."""
 
 
 def library() -> Any:
-    """Return Ray, which is imported at its use, without usage statistics and without its own log on the terminal.
+    """Return Ray, which is imported at its use, without usage statistics.
 
     Raises:
         MissingExtraError: it is not installed.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
         return importlib.import_module("ray")
     except ImportError as error:
@@ -99,17 +108,23 @@ def connection(address: str, place: Path | None = None) -> Generator[Any]:
             )
         yield ray
         return
-    if address == EMBEDDED:
-        _start(ray, place or Path(tempfile.gettempdir()) / "ray")
-    else:
-        _connect(ray, address)
+    logger = logging.getLogger("ray")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # what a user has to know is said here
     try:
+        if address == EMBEDDED:
+            _start(ray, place or Path(tempfile.gettempdir()) / "ray")
+        else:
+            _connect(ray, address)
+        logger.setLevel(logging.CRITICAL)  # again: the client has set it
         yield ray
     finally:
-        with contextlib.suppress(Exception):  # whatever ends with a cluster that is lost
-            ray.shutdown()
-        if address == EMBEDDED and place is not None:
-            shutil.rmtree(place, ignore_errors=True)
+        with held_back():
+            with contextlib.suppress(Exception):  # whatever ends with a cluster that is lost
+                ray.shutdown()
+            logger.setLevel(level)
+            if address == EMBEDDED and place is not None:
+                shutil.rmtree(place, ignore_errors=True)
 
 
 def _start(ray: Any, place: Path) -> None:
@@ -144,14 +159,26 @@ def _connect(ray: Any, address: str) -> None:
             f"--workers {address} needs the package grpcio, which is not installed",
             hint="pip install '.[ray]'.",
         ) from None
-    try:
-        ray.init(address, log_to_driver=False, configure_logging=False)
-    except Exception as error:  # whatever the client raises
-        ray.shutdown()
-        raise OptionError(
-            f"what answers at {address!r} does not let this process use a Ray cluster: {first_line(error)}",
-            hint=hint,
-        ) from None
+    for each in NOT_SAID:
+        ray.util.log_once(each)
+    for tries in range(1, TRIES + 1):
+        try:
+            ray.init(address, log_to_driver=False, configure_logging=False)
+            return
+        except Exception as error:  # whatever the client raises
+            ray.shutdown()
+            if tries < TRIES and NOT_STARTED in str(error):
+                continue
+            raise OptionError(
+                f"what answers at {address!r} does not let this process use a Ray cluster: {_reason(error)}",
+                hint=hint,
+            ) from None
+
+
+def _reason(error: Exception) -> str:
+    """Return what an error of Ray says in one line: all of it, or the last line of a traceback in it."""
+    lines = [each for line in str(error).splitlines() if (each := line.strip())]
+    return lines[-1] if any(each.startswith("Traceback") for each in lines) else " ".join(lines)
 
 
 def nodes_of(address: str) -> list[Machine]:
@@ -224,6 +251,8 @@ class RayLink:
             while True:
                 coming = self.actor.replies.remote()
                 while True:
+                    if not ray.is_initialized():  # a call would start a cluster here
+                        raise ConnectionError
                     done, _ = ray.wait([coming, *self._told], timeout=POLL)
                     for each in [each for each in self._told if each in done]:
                         self._told.remove(each)
