@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -13,10 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import torch
 
 import steepest as st
+from steepest.api import resume
 from steepest.compare.result import Comparison
 from steepest.errors import OptionError
 from steepest.record.store import Folder
@@ -36,6 +40,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
 STORE = 80 * 2**20
+HERE = Path(__file__).parents[2]
 FEW = {"scan_rates": 3, "full_rates": 1}
 
 
@@ -64,6 +69,56 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> str:
     folder = tmp_path_factory.mktemp("whole") / "out"
     compare(folder, workers=2)
     return found(folder)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Two nodes with a core each, as of two machines, to which commands connect."""
+    library()
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": STORE}
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = str(RayCluster("ray", 1, tmp_path_factory.mktemp("cluster"))._place)
+    found = Cluster(True, head_node_args={**node, "ray_client_server_port": port, "temp_dir": place})
+    found.add_node(**node)
+    found.client = f"ray://127.0.0.1:{port}"
+    yield found
+    found.shutdown()
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def begun(out: Path, workers: str) -> subprocess.Popen[str]:
+    """Start the command that makes the runs of :func:`compare`, in a group of processes as a terminal does."""
+    file = out.parent / "table.csv"
+    pl.DataFrame(test_workers.table()).write_csv(file)
+    options = (
+        "--target y -o sgd,adam --hidden 4 --batch-size 32 --seeds 2 --epochs 1 --compile off --baseline none"
+    )
+    return subprocess.Popen(
+        [sys.executable, "-m", "steepest", "compare", str(file), *options.split(), "--scan-rates", "3",
+         "--full-rates", "1", "--workers", workers, "--out", str(out)],
+        cwd=HERE, text=True, stderr=subprocess.PIPE, stdout=subprocess.PIPE, process_group=0,
+    )  # fmt: skip
+
+
+def wait_for_runs(process: subprocess.Popen[str], out: Path, count: int) -> None:
+    while process.poll() is None and (not (out / "journal.jsonl").exists() or events(out) < count):
+        time.sleep(0.02)
+
+
+def processes(what: str, of: int | None = None) -> list[Any]:
+    """Return the processes whose command has a text in it: all, or a process and those that it has started."""
+    import psutil  # Ray brings it
+
+    some = list[Any]()
+    for each in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            mine = of is None or of in [each.pid, *(above.pid for above in each.parents())]
+            some += [each] if mine and what in " ".join(each.cmdline()) else []
+    return some
 
 
 def found(folder: Path) -> str:
@@ -144,7 +199,7 @@ compare(Path(sys.argv[1]), workers="ray")
 def test_a_driver_that_is_killed_goes_on(ray, tmp_path, whole) -> None:
     """Its own cluster ends with it, and what that leaves is removed by the next."""
     out = tmp_path / "out"
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(out)], cwd=Path(__file__).parents[2])
+    process = subprocess.Popen([sys.executable, "-c", SCRIPT, str(out)], cwd=HERE)
     while process.poll() is None and (not (out / "journal.jsonl").exists() or events(out) < 5):
         time.sleep(0.05)
     process.kill()
@@ -227,3 +282,58 @@ def test_data_of_this_process_alone_is_not_shared(ray, tmp_path) -> None:
     data: Any = {"here": lambda: 1}
     with Crew(1, RayCluster("ray", 1, tmp_path)) as crew, pytest.raises(NotSendableError):
         crew.begin(Summing(), "data", data, lambda reply: None)
+
+
+def test_two_nodes_make_the_runs_of_the_pool(cluster, tmp_path, whole) -> None:
+    process = begun(tmp_path / "out", cluster.client)
+    printed, said = process.communicate()
+    assert process.returncode == 0
+    assert "  workers  2 cores of 2 machines in a Ray cluster\n" in said
+    assert not [
+        each for each in said.splitlines() if not each.startswith("  ")
+    ]  # Ray says nothing of its own
+    assert printed.count("report ") == 1
+    assert found(tmp_path / "out") == whole
+    assert sum(each.shared for each in Folder(tmp_path / "out").history().values()) > 5
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["ray", "ray://"])
+def test_ctrl_c_leaves_finished_runs_and_no_process(cluster, tmp_path, whole, own) -> None:
+    out = tmp_path / "out"
+    process = begun(out, "ray" if own else cluster.client)
+    wait_for_runs(process, out, 4)
+    for _ in range(2):
+        os.killpg(process.pid, signal.SIGINT)
+        time.sleep(0.05)
+    *before, last = process.communicate()[1].splitlines()
+    assert last == f"interrupted; finished runs are kept. To continue: steepest resume {out}"
+    assert not [each for each in before if not each.startswith("  ")]
+    assert process.returncode == 130
+    place = RayCluster("ray", 1, out / ".workers")._place
+    if own:
+        assert not place.exists()
+    for _ in range(200):  # they end by themselves
+        left = processes(str(place)) if own else processes("ray::RayWorker", os.getpid())
+        if not left:
+            break
+        time.sleep(0.1)
+    assert not left
+    kept = events(out)
+    assert kept >= 4
+    resume(out, observer=Observer(), workers=2)
+    assert found(out) == whole
+    assert events(out) == len(Folder(out).history()) > kept
+
+
+def test_a_node_that_is_lost_costs_its_run_alone(cluster, tmp_path, whole) -> None:
+    out = tmp_path / "out"
+    process = begun(out, cluster.client)
+    wait_for_runs(process, out, 4)
+    [lost] = cluster.worker_nodes
+    for each in processes("", lost.all_processes["raylet"][0].process.pid):
+        each.kill()
+    said = process.communicate()[1]
+    assert process.returncode == 0
+    assert "; 1 run at a time from now on\n" in said
+    assert found(out) == whole
+    assert events(out) == len(Folder(out).history())
