@@ -337,3 +337,35 @@ def test_a_node_that_is_lost_costs_its_run_alone(cluster, tmp_path, whole) -> No
     assert "; 1 run at a time from now on\n" in said
     assert found(out) == whole
     assert events(out) == len(Folder(out).history())
+
+
+SRUN = """#!/bin/bash
+while [[ $1 == --* ]]; do [ "$1" = --ntasks ] && tasks=$2; shift 2; done
+for task in $(seq "$tasks"); do "$@" & done; wait
+"""
+
+
+@pytest.mark.slow
+def test_the_script_for_slurm_runs_as_it_is_written(tmp_path) -> None:
+    """With `srun` that starts the other nodes on this machine."""
+    page = (HERE / "docs" / "how-to" / "many-machines.md").read_text().partition("## SLURM: several nodes")[2]
+    (tmp_path / "job.sh").write_text(page.split("```")[1].removeprefix("bash\n"))
+    (tmp_path / "srun").write_text(SRUN)
+    (tmp_path / "srun").chmod(0o755)
+    pl.DataFrame(test_workers.table()).write_csv(tmp_path / "table.csv")
+    path = f"{tmp_path}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+    token = {"HOME": str(tmp_path), "RAY_AUTH_TOKEN": "0" * 64, "PATH": path}
+    job = {"SLURM_JOB_ID": str(os.getpid()), "SLURM_NNODES": "3", "SLURM_CPUS_PER_TASK": "2"}
+    with (tmp_path / "said").open("w") as said:
+        process = subprocess.Popen(
+            ["bash", "job.sh"], cwd=tmp_path, env={**os.environ, **token, **job}, process_group=0,
+            stdout=said, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+    try:
+        assert process.wait(timeout=300) == 0
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        shutil.rmtree(f"/tmp/ray-{os.getpid()}", ignore_errors=True)
+    assert "  workers  5 cores of 3 machines in a Ray cluster\n" in (tmp_path / "said").read_text()
+    assert (tmp_path / "runs" / "table" / "report.html").is_file()

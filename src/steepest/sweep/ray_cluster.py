@@ -171,7 +171,7 @@ def _connect(ray: Any, address: str) -> None:
                 continue
             raise OptionError(
                 f"what answers at {address!r} does not let this process use a Ray cluster: {_reason(error)}",
-                hint=hint,
+                hint=f"{hint} Where the cluster has a token, RAY_AUTH_MODE=token has to be set here, too.",
             ) from None
 
 
