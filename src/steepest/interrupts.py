@@ -13,7 +13,8 @@ from types import FrameType
 def exit_in_imports() -> None:
     """Let Ctrl-C end the process quietly while modules are imported; elsewhere it raises KeyboardInterrupt as before.
 
-    Libraries turn the exception into others, print it, or lose it while they are imported. Nothing is changed where the program that runs this has its own way of handling it, or ignores it.
+    Libraries turn the exception into others, print it, or lose it while they are imported. Nothing is changed where the
+    program that runs this has its own way of handling it, or ignores it.
     """
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
         signal.signal(signal.SIGINT, _exit_or_raise)
@@ -46,8 +47,8 @@ def held_back() -> Generator[None]:
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
         return
-    came = list[int]()
-    signal.signal(signal.SIGINT, lambda number, frame: came.append(number))
+    came = list[bool]()
+    signal.signal(signal.SIGINT, lambda *_: came.append(True))
     try:
         yield
     finally:
