@@ -382,8 +382,8 @@ CASES = {
     ),
     "the tuning of a baseline was cut": Case(
         "Use adam: log loss 1.464 ± .002 (5 seeds). The best baseline, gradient boosting, reaches 1.500 (adam is .036 "
-        "[.034, .038] better). The tuning of gradient boosting was cut (2 of 6 settings tried within its work limit), "
-        "so it may do better.",
+        "[.034, .038] better). The tuning of gradient boosting was cut (2 of 6 settings tried; a baseline has a work "
+        "limit of its own), so it may do better.",
         row("adam", 1.464), [], [minus("gradient boosting", -0.036, 0.002)],
         [base("gradient boosting", 1.5, cut="2 of 6 settings tried")],
     ),

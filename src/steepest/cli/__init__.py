@@ -145,7 +145,9 @@ app.command()(suite)
 @app.command()
 def demo(
     out: Annotated[Path, typer.Option(help="Folder for all results.", metavar="FOLDER")] = Path("runs/demo"),
-    minutes: Annotated[float, typer.Option(help="Time budget in minutes.", metavar="NUMBER")] = 3.0,
+    minutes: Annotated[
+        float, typer.Option(help="Time budget in minutes, which a busy machine may need.", metavar="NUMBER")
+    ] = 5.0,
     optimizers: Annotated[
         list[str] | None, typer.Option("--optimizers", "-o", help="As for compare.", metavar="LIST")
     ] = None,

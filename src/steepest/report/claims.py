@@ -152,10 +152,11 @@ def cut_short(baselines: Iterable[Row]) -> list[str]:
 
     Example:
         >>> cut_short([Row(kind="baseline", name="gradient boosting", cut="2 of 6 settings tried")])
-        ['The tuning of gradient boosting was cut (2 of 6 settings tried within its work limit), so it may do better.']
+        ['The tuning of gradient boosting was cut (2 of 6 settings tried; a baseline has a work limit of its own), so it
+        may do better.']
     """
     return [
-        f"The tuning of {row.name} was cut ({row.cut} within its work limit), so it may do better."
+        f"The tuning of {row.name} was cut ({row.cut}; a baseline has a work limit of its own), so it may do better."
         for row in baselines
         if row.cut
     ]
