@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import steepest as st
+from steepest.report.reached import caption
 
 
 def soonest(folder: Path, metric: str, reached) -> dict[str, tuple[int, int, float]]:
@@ -111,3 +112,13 @@ def test_results_of_an_earlier_version_are_written_again_first(copied: Path, ste
     said = steepest("report", copied, "--reach", "0.6")
     assert said.status == 2
     assert "steepest resume" in said.err
+
+
+def test_of_procedures_it_is_said_what_is_counted(finished: Path) -> None:
+    found = st.Result.load(finished).comparison
+    arms = [
+        each.model_copy(update={"factors": {**each.factors, "procedure": "continue(0.5)"}})
+        for each in found.arms
+    ]
+    assert "last stage" not in caption(found)
+    assert "last stage" in caption(found.model_copy(update={"arms": arms}))

@@ -16,6 +16,7 @@ from steepest.report.digits import digits_of
 from steepest.report.factors import subject
 from steepest.report.view import metric_of
 from steepest.report.words import listed
+from steepest.sweep.arms import PLAIN
 from steepest.wording import counted, significant
 
 HEADS = ("runs that reached it", "step", "epoch", "gradients", "training time")
@@ -113,7 +114,17 @@ def caption(comparison: Comparison) -> str:
 
 
 def remarks(comparison: Comparison) -> list[str]:
-    """Return sentences on a target that no run of some arm reaches, or that every network has before its training."""
+    """Return sentences on arms that never reach a target, and on what is counted of procedures."""
+    said = _never(comparison)
+    if any(arm.factors.get("procedure", PLAIN) != PLAIN for arm in comparison.arms):
+        said.append(
+            "Steps, gradients and time of a procedure are those of its last stage, epochs those of all."
+        )
+    return said
+
+
+def _never(comparison: Comparison) -> list[str]:
+    """Return a sentence on a target that no run of some arm reaches, or that every network has before its training."""
     found = comparison.reached
     if found is None:
         return []
