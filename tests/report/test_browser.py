@@ -117,6 +117,24 @@ def test_switches_change_the_figure(browser: Browser, reports: dict[str, Path]) 
         assert page.complaints() == []
 
 
+def test_of_many_lines_all_can_be_hidden_to_see_a_few(browser: Browser, reports: dict[str, Path]) -> None:
+    shown = "document.querySelectorAll('#figure-curves .scatterlayer .trace').length"
+    with browser.page(reports["crimes"], width=1280) as page:
+        every = page.run(shown)
+        none, all_ = (
+            f"document.querySelectorAll('[data-chips=curves] .every')[{place}].click()" for place in (0, 1)
+        )
+        page.run(none)
+        assert page.run(shown) == 0
+        page.run("document.querySelector('[data-chips=curves] [data-name=sgd]').click()")
+        assert page.run(shown) == 3
+        page.run(all_)
+        assert page.run(shown) == every
+        assert page.complaints() == []
+    with browser.page(reports["rent"], width=1280) as page:
+        assert page.run("document.querySelectorAll('.every').length") == 0
+
+
 def test_copy_button_copies_the_command(browser: Browser, reports: dict[str, Path]) -> None:
     with browser.page(reports["crimes"], width=390) as page:
         page.run("navigator.clipboard.writeText = async text => { window.copied = text; }")

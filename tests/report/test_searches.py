@@ -68,7 +68,7 @@ def test_the_table_has_every_trial_with_its_end() -> None:
     assert searches.head(comparison) == ["learning rate", "eps", "amsgrad", "1/9 length", "full length"]
     first = lines[: len(comparison.searches[0].trials)]
     assert [line.end for line in first].count("chosen") == 1
-    assert {line.end for line in first} == {"chosen", "cut after 1/9 length"}
+    assert {line.end for line in first} == {"chosen", "cut after 1/9 length", "failed"}
     assert first[-1].cells[3] == ("failed", None)
     assert first[1].cells[1:3] == [("0.1", 0.1), ("true", "true")]
     page = render_html(comparison)

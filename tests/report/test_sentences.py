@@ -623,6 +623,12 @@ def test_remarks_explain_what_the_correction_took():
         "after correction there is no detectable difference (p = 0.03, corrected = 0.09)."
     ]
     assert said(row("adam", 1.464), [minus("sgd", -0.004, 0.002)]) == []
+    both = [minus("sgd", -0.004, 0.003, p=0.09, m=3), minus("adamw", -0.004, 0.003, p=0.06, m=3)]
+    assert said(row("adam", 1.464), both) == [
+        "The 95 % intervals of the differences of adam from sgd and adamw exclude zero, but they are 2 of 3 "
+        "comparisons, some of which do so by chance: after correction none of them is detectable (corrected p: 0.09 "
+        "and 0.06)."
+    ]
 
 
 def test_remarks_say_where_test_rows_are_not_held():

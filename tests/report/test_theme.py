@@ -7,7 +7,9 @@ import itertools
 import numpy as np
 import pytest
 
+from steepest.export import plots
 from steepest.report import theme
+from steepest.report.html import own
 
 # Machado, Oliveira & Fernandes (2009), severity 1, on linear RGB.
 VISION = {
@@ -54,3 +56,14 @@ def test_every_series_and_text_has_contrast(mode: int) -> None:
     for ground in ("card", "page", "sunken"):
         for name, least in (("ink", 7.0), ("soft", 4.5), ("accent", 4.5), ("warn", 4.5), ("faint", 4.5)):
             assert contrast(theme.SURFACES[name][mode], ground) >= least, (name, ground)
+
+
+def test_of_thirty_series_no_two_look_the_same() -> None:
+    looks = {(theme.colour(slot), theme.dash(slot)) for slot in range(30)}
+    assert len(looks) == 30
+    assert {theme.Style(slot).dash for slot in range(30)} <= plots.DASHES.keys()
+
+
+@pytest.mark.parametrize("pattern", theme.DASHES[1:])
+def test_the_legend_of_the_page_has_every_line_pattern(pattern: str) -> None:
+    assert f".stroke.{pattern} {{" in own("report.css")

@@ -42,6 +42,8 @@ DASHES: dict[str, Any] = {
     "dash": (0, (5, 2)),
     "dot": (0, (1, 1.6)),
     "dashdot": (0, (5, 1.6, 1, 1.6)),
+    "longdash": (0, (8, 2)),
+    "longdashdot": (0, (8, 1.6, 1, 1.6)),
 }
 MARKERS = {
     "circle": "o",

@@ -184,13 +184,18 @@ def _linked(label: str) -> Markup:
 
 
 _OPTION = r"--[a-z][a-z-]*"
-_NUMBER = re.compile(rf"{_OPTION}|" r"[−+<]?[\d.,]*\d(?:e-?\d+)?%?(?: ± <?[\d.,]*\d(?:e-?\d+)?%?)?")
+_VALUE = r"[−+<]?[\d.,]*\d(?:e-?\d+)?%?"
+_NUMBER = re.compile(
+    rf"{_OPTION}|\[[−+]?[\d.][^\[\]a-z]*\]|(?:\bp|corrected) [=<] {_VALUE}|{_VALUE}(?: ± <?{_VALUE})?"
+)
 
 
 def unbroken(text: str) -> Markup:
-    """Return a text whose numbers, with their powers of ten and intervals, and options never break across two lines.
+    """Return a text in which numbers with their powers of ten and intervals, p-values and options never break.
 
     Example:
+        >>> unbroken("better by 30.4 [25.1, 35.7] (p = 0.03)")
+        Markup('better by 30.4 <span class="number">[25.1, 35.7]</span> (<span class="number">p = 0.03</span>)')
         >>> unbroken("most runs ended at --max-seconds")
         Markup('most runs ended at <span class="number">--max-seconds</span>')
         >>> unbroken("log loss 4e-9 ± 5e-8 <best> (2 seeds)")
@@ -199,7 +204,7 @@ def unbroken(text: str) -> Markup:
     parts: list[Markup] = []
     end = 0
     for found in _NUMBER.finditer(text):
-        if "e" in found[0] or "±" in found[0] or found[0].startswith("--"):
+        if re.search(r"[e±\[=]|^--|< ", found[0]):
             span = Markup('<span class="number">{}</span>').format(found[0])
             parts += [escape(text[end : found.start()]), span]
             end = found.end()

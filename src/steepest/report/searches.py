@@ -122,9 +122,9 @@ def _span(first: int, last: int) -> str:
 def _end(trial: SearchTrial) -> str:
     if trial.chosen:
         return "chosen"
-    if trial.cut:
-        return f"cut after {share_text(trial.results[-1].length)}"
-    return "not chosen" if finite(trial.results[-1].value) else "failed"
+    if not finite(trial.results[-1].value):
+        return "failed"
+    return f"cut after {share_text(trial.results[-1].length)}" if trial.cut else "not chosen"
 
 
 def _cell(value: Any) -> tuple[str, float | str | None]:
@@ -176,7 +176,8 @@ def _best_after(comparison: Comparison, known: Sequence[tuple[ArmSearch, BestAft
         }
         if search.name in ahead:
             fill = theme.translucent(style.colour, theme.BAND_OPACITY)
-            edge = {**common, "mode": "lines", "line": {"width": 1, "color": fill}, "hoverinfo": "skip"}
+            line = {"width": 1, "color": style.colour, "dash": style.dash}
+            edge = {**common, "mode": "lines", "line": line, "hoverinfo": "skip"}
             traces.append({**edge, "y": [each * scale for each in after.low]})
             high = [each * scale for each in after.high]
             traces.append({**edge, "y": high, "fill": "tonexty", "fillcolor": fill})
@@ -221,7 +222,7 @@ def caption(comparison: Comparison) -> str:
     ahead = _banded(known, higher=metric_of(comparison, comparison.metric).higher_is_better)
     least = min(len(after.mean) for _, after in known)
     of = (
-        f", of the two ahead after {counted(least, 'trial')}, {ahead[0]} and {ahead[1]}: more would hide each other"
+        f", of the two ahead after {counted(least, 'trial')}, {listed(ahead)}: more would hide each other"
         if len(known) > 2
         else ""
     )

@@ -177,7 +177,7 @@ def about_altered_data(altered: str, ahead: Sequence[str], *, all_are: bool) -> 
 
 
 def _only_corrected(found: Sequence[Difference], of: int, name: Callable[[str], str]) -> list[str]:
-    """Return that the correction took differences away, one by one where they are few."""
+    """Return that the correction took differences away, with their names where they are few."""
     if len(found) > MOST_NAMED:
         first = found[0]
         return [
@@ -185,7 +185,18 @@ def _only_corrected(found: Sequence[Difference], of: int, name: Callable[[str], 
             f"they are among {first.comparisons} comparisons, some of which do so by chance: after correction these "
             "differences are not detectable."
         ]
-    return [_only_corrected_one(each, name) for each in found]
+    if len(found) < 2 or len({each.first for each in found}) > 1:
+        return [_only_corrected_one(each, name) for each in found]
+    known = [
+        fmt.probability(each.p_adjusted).removeprefix("= ") for each in found if each.p_adjusted is not None
+    ]
+    p = f" (corrected p: {listed(known)})" if len(known) == len(found) else ""
+    return [
+        f"The 95 % intervals of the differences of {name(found[0].first)} from "
+        f"{listed([name(each.second) for each in found])} exclude zero, but they are {len(found)} of "
+        f"{found[0].comparisons} comparisons, some of which do so by chance: after correction none of them is "
+        f"detectable{p}."
+    ]
 
 
 def _only_corrected_one(found: Difference, name: Callable[[str], str]) -> str:

@@ -43,7 +43,7 @@ SERIES: tuple[tuple[str, str], ...] = (
     ("#8a7767", "#bfae9d"),
 )
 
-DASHES = ("solid", "dash", "dot", "dashdot")
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
 SYMBOLS = (
     "circle",
     "square",
@@ -84,7 +84,7 @@ def colour(slot: int) -> str:
 
 
 def dash(slot: int) -> str:
-    """Return the line pattern of a series: it changes after five, so that no two series share both."""
+    """Return the line pattern of a series: it changes after five, so that of 30 series no two share both."""
     return DASHES[slot // 5 % len(DASHES)]
 
 

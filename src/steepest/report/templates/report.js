@@ -81,14 +81,30 @@
     draw(box);
   }), group));
 
-  each("[data-chips]", (group) => each("button", (button) => button.addEventListener("click", () => {
+  // A click on a name hides its lines. Of many names, one button hides or shows all, to begin with none.
+  const MANY = 6;
+  each("[data-chips]", (group) => {
     const box = document.getElementById(`figure-${group.dataset.chips}`);
-    const { hidden } = state[box.id];
-    const { name } = button.dataset;
-    if (hidden.has(name)) hidden.delete(name); else hidden.add(name);
-    button.setAttribute("aria-pressed", String(!hidden.has(name)));
-    draw(box);
-  }), group));
+    const chips = [...group.querySelectorAll(".chip")];
+    const show = (changed, shown) => {
+      for (const chip of changed) {
+        if (shown) state[box.id].hidden.delete(chip.dataset.name); else state[box.id].hidden.add(chip.dataset.name);
+        chip.setAttribute("aria-pressed", String(shown));
+      }
+      draw(box);
+    };
+    for (const chip of chips) {
+      chip.addEventListener("click", () => show([chip], state[box.id].hidden.has(chip.dataset.name)));
+    }
+    if (chips.length > MANY && !group.querySelector(".keys")) {
+      for (const [text, shown] of [["show none", false], ["show all", true]]) {
+        const button = document.createElement("button");
+        Object.assign(button, { type: "button", className: "every", textContent: text });
+        button.addEventListener("click", () => show(chips, shown));
+        group.append(button);
+      }
+    }
+  });
 
   each("[data-save]", (button) => button.addEventListener("click", () => {
     const box = document.getElementById(`figure-${button.dataset.save}`);
@@ -147,10 +163,10 @@
     });
   }, table));
 
-  // Rows that have all words, or all words of another part between commas.
+  // Rows that have all words, or all words behind an "or".
   each("[data-filters]", (field) => field.addEventListener("input", () => {
     const rows = [...document.getElementById(field.dataset.filters).tBodies[0].rows];
-    const parts = field.value.toLowerCase().split(",").map((part) => part.split(/\s+/).filter(Boolean)).filter((part) => part.length);
+    const parts = field.value.toLowerCase().split(/\s+or\s+|\|/).map((part) => part.split(/[\s,]+/).filter(Boolean)).filter((part) => part.length);
     for (const row of rows) {
       const text = [...row.cells].map((cell) => cell.textContent.trim().toLowerCase()).join(" ");
       row.hidden = parts.length > 0 && !parts.some((words) => words.every((word) => text.includes(word)));
