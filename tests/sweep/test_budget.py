@@ -413,3 +413,6 @@ def test_terminal_and_report_name_the_same_minutes(churn, runner, minutes: float
     short = too_short(setup, protocol, plan)  # of the report
     assert short is not None
     assert short.enough == outlook.suggested
+    part = too_short(replace(setup, arms=setup.arms[:1]), protocol, plan)
+    assert part is not None
+    assert part.enough is None, "it took longer than the number was reckoned with"

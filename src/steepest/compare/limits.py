@@ -33,7 +33,7 @@ class Short:
     Attributes:
         steps, epochs: their length.
         minutes: the time budget that cut them, or None where the length was given.
-        enough: minutes that are expected to suffice; None where no number was told.
+        enough: minutes that are expected to suffice; None where no number was told, or it has proved to be too small.
     """
 
     steps: int
@@ -128,7 +128,9 @@ def too_short(setup: Setup, protocol: Protocol, plan: ExecutionPlan) -> Short | 
     cut = protocol.minutes is not None and (protocol.epochs is None or fitted.epochs < protocol.epochs)
     if not cut or protocol.minutes is None:
         return Short(steps, fitted.epochs)
-    return Short(steps, fitted.epochs, protocol.minutes, fitted.enough)
+    arms = int(fitted.follows.get("arms", "0").partition(" ")[0])
+    late = arms > len(setup.arms)  # time was up before all were complete: it took longer than was measured
+    return Short(steps, fitted.epochs, protocol.minutes, None if late else fitted.enough)
 
 
 def mistuned(evidence: Evidence, arm: PlannedArm) -> str:
