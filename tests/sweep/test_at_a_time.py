@@ -91,6 +91,13 @@ def test_short_ones_are_made_one_at_a_time_unless_more_are_asked_for():
     assert at_a_time(made, cells(1.0, 1), {}) == 1
 
 
+def test_workers_that_are_asked_for_take_their_start():
+    made, plans = setup(TEXTS, seeds=3), cells(1e-6, 2, seconds_an_evaluation=1e-3)
+    assert plan_seconds(made, plans, {}) < START_SECONDS < plan_seconds(made, plans, {}, asked="ray")
+    alone = cells(1e-6, 1, seconds_an_evaluation=1e-3)
+    assert plan_seconds(made, alone, {}, asked=1) == plan_seconds(made, alone, {})
+
+
 def test_processes_have_room_in_memory(monkeypatch):
     made, plans = setup(TEXTS, seeds=3), cells(1.0, 16)
     assert at_a_time(made, plans, {}) == 16

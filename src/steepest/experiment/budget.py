@@ -98,7 +98,8 @@ def time_text(settings: Settings, setup: Setup, history: History, *, known: bool
     more = f", plus {' and '.join(besides)}" if besides else ""
     if known or settings.experiment.protocol.minutes is not None:
         most = about(settings) if known else "at most about"
-        return f"{most} {duration(plan_seconds(setup, cells, history))}{more}"
+        left = plan_seconds(setup, cells, history, asked=settings.experiment.execution.workers)
+        return f"{most} {duration(left)}{more}"
     short, long, endless = (
         plan_seconds(settings.setup(RunLength(epochs=each)), cells, {}) for each in (1.0, 2.0, ENDLESS)
     )

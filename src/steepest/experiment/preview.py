@@ -102,7 +102,8 @@ def _preview(
     cells = settings.plan.cells
     setup, history = settings.setup(length), folder.history()
     why = "; ".join(each for each in (length.why, outgrown(settings, history, 0.0)) if each)
-    together = at_a_time(setup, cells, history, experiment.execution.workers)
+    asked = experiment.execution.workers
+    together = at_a_time(setup, cells, history, asked)
     lines = [
         *([f"folder {folder.path.as_posix()}, with {counted(len(history), 'run')}"] if history else []),
         f"batch  {settings.batch_text}",
@@ -121,5 +122,5 @@ def _preview(
     count = len(expected_runs(setup, history))
     if count > MANY_RUNS:
         lines.append(f"begin  only with --yes (yes=True): {count:,} runs are more than {MANY_RUNS:,}")
-    seconds = plan_seconds(setup, cells, history) if known else None
+    seconds = plan_seconds(setup, cells, history, asked=asked) if known else None
     return Preview("\n".join(lines), seconds)

@@ -301,9 +301,10 @@ def _decided(
     history, besides = folder.history(), fits.expected()
     coming = any(each.phase == "final" for each in expected_runs(setup, history))
     _write_experiment(folder, to_be_recorded(folder, experiment, coming, observer), settings)
-    left = plan_seconds(setup, settings.plan.cells, history, besides)
+    asked = experiment.execution.workers
+    left = plan_seconds(setup, settings.plan.cells, history, besides, asked)
     how_long = f"{about(settings)} {duration(left)}" if left else "nothing left to run"
-    together = at_a_time(setup, settings.plan.cells, history, experiment.execution.workers, besides)
+    together = at_a_time(setup, settings.plan.cells, history, asked, besides)
     observer.say(f"plan   {plan_text(setup, history, together)}, {how_long}")
     return settings, setup, why
 

@@ -48,7 +48,9 @@ def run_seconds(cells: Cells, run: Expected) -> float:
     return steps + looks * times.seconds_an_evaluation + times.seconds_a_run
 
 
-def plan_seconds(setup: Setup, cells: Cells, history: History, besides: float = 0.0) -> float:
+def plan_seconds(
+    setup: Setup, cells: Cells, history: History, besides: float = 0.0, asked: int | str | None = None
+) -> float:
     """Return how long what is still to come is expected to take, several runs at a time where that is quicker.
 
     Args:
@@ -56,8 +58,13 @@ def plan_seconds(setup: Setup, cells: Cells, history: History, besides: float = 
         cells: the execution plans.
         history: the runs that are done.
         besides: seconds of other work that the processes have to do.
+        asked: how many runs at a time were asked for, or of which cluster: then it is so many, quicker or not.
     """
-    return min(_both(setup, cells, history, besides))
+    alone, together = _both(setup, cells, history, besides)
+    several = (
+        asked is not None and alone > 0 and max((each.workers for each in cells.values()), default=1) > 1
+    )
+    return together if several else min(alone, together)
 
 
 def at_a_time(
