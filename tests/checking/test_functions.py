@@ -215,7 +215,11 @@ def test_inputs_are_described(text, inputs, shapes, monkeypatch):
     [
         (["mlpp"], "unknown model or loss 'mlpp'", "did you mean 'mlp'"),
         (["nothing.py:f"], "there is no file 'nothing.py'", "path of a Python file"),
-        (["losses.py:nothing"], "cannot load 'losses.py:nothing'", "the name must exist there"),
+        (
+            ["losses.py:nothing"],
+            "cannot load 'losses.py:nothing': there is no 'nothing' in 'losses.py'",
+            "the name must exist there",
+        ),
         (["losses.py:focal(gama=1)"], "unknown argument of losses.py:focal 'gama'", "gamma"),
         (
             ["losses.py:focal", "--inputs", "x=normal(4)"],

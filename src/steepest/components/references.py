@@ -76,17 +76,19 @@ def load_reference(name: str, kind: str = "") -> Any:
     if prefix_of(name):
         return resolved(name, kind)
     where, _, attribute = name.rpartition(":")
+    hint = f"{meant_by(where, attribute)}write file.py:Name or package.module:Name; the name must exist there."
     try:
         found: Any = _load_file(file_of(where)) if where.endswith(".py") else _load_module(where)
+        lacks = False
         for part in attribute.split("."):
-            found = getattr(found, part)
+            lacks = lacks or not hasattr(found, part)
+            found = None if lacks else getattr(found, part)
     except SteepestError:
         raise
     except Exception as error:
-        raise OptionError(
-            f"cannot load {name!r}: {error}",
-            hint=f"{meant_by(where, attribute)}write file.py:Name or package.module:Name; the name must exist there.",
-        ) from error
+        raise OptionError(f"cannot load {name!r}: {error}", hint=hint) from error
+    if lacks:
+        raise OptionError(f"cannot load {name!r}: there is no {attribute!r} in {where!r}", hint=hint)
     return found
 
 
