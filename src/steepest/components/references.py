@@ -76,7 +76,9 @@ def load_reference(name: str, kind: str = "") -> Any:
     if prefix_of(name):
         return resolved(name, kind)
     where, _, attribute = name.rpartition(":")
-    hint = f"{meant_by(where, attribute)}write file.py:Name or package.module:Name; the name must exist there."
+    hint = (
+        f"{meant_by(where, attribute)}write file.py:Name or package.module:Name; the name must exist there."
+    )
     try:
         found: Any = _load_file(file_of(where)) if where.endswith(".py") else _load_module(where)
         lacks = False

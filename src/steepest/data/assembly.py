@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,15 +10,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 import torch
-from numpy.typing import NDArray
 
 from steepest.data import target as targets
 from steepest.data.caution import about_identical, about_split, about_test_rows, about_validation_rows
-from steepest.data.columns import Columns, as_number
-from steepest.data.crowding import about_column, about_target
-from steepest.data.dataset import Dataset, Note, Part, TargetScale, has_classes
+from steepest.data.columns import Columns
+from steepest.data.dataset import Dataset, Note, Task, has_classes
 from steepest.data.dates import Form
-from steepest.data.encode import TableEncoder, fit_and_encode
 from steepest.data.giveaway import giveaways
 from steepest.data.given import InheritedData
 from steepest.data.labels import as_text
@@ -29,12 +25,12 @@ from steepest.data.parts import PARTS, SPLIT_COLUMN, split_rows
 from steepest.data.pipeline import TablePipeline
 from steepest.data.preparation import FittedPreparation, Preparation, StepReport
 from steepest.data.roles import decide_roles
-from steepest.data.row_weights import counting, row_weights, scaled
+from steepest.data.row_weights import counting
 from steepest.data.steps import ROW
+from steepest.data.tensors import Tensors, rows_of, tensors, weighted
 from steepest.data.unforeseen import Unforeseen
 from steepest.errors import DataError
 
-_DIGEST_ROWS = 1 << 20
 NOTE_LETTERS = 240
 
 
@@ -158,12 +154,14 @@ def assemble(
         classes = tuple(targets.class_labels(frame[target])) if has_classes(task) else ()
     if set(classes) <= set(before):  # a filter step may leave fewer of them in one test set than in another
         classes = tuple(before)
-    encoder, scale, parts, unforeseen, digest, doubles, about_crowds = _encoded(
+    made = tensors(
         frame, columns, options, target, classes, None if given is None else given.scale, vary=not declared
     )
+    encoder, digest = made.encoder, made.digest
     about_weights: list[Note] = []
     if options.weight is not None:
-        parts, about = _weighted(frame, numbers, parts, options, digest)
+        parts, about = weighted(frame, numbers, made.parts, options, digest)
+        made = replace(made, parts=parts)
         about_weights.append(about)
     said = options.said()
     vocabularies = encoder.to_dict()["vocabularies"]
@@ -181,79 +179,80 @@ def assemble(
         columns=columns,
         encoder=encoder,
         classes=classes,
-        target_scale=scale,
+        target_scale=made.scale,
         forms=_forms(rows, frame, columns),
         notations=rows.notations,
         marks=tuple(options.number_marks),
         encoding=options.encoding,
         target_types=(rows.raw.get(target, ""), str(as_text(frame[target].head(0)).dtype)),
     )
-    categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
+    about_parts = [*about_parts, *_about_split(frame, columns, options)] if given is None else about_parts
     identical = _about_identical(frame, columns, target) if given is None and _drawn(options) else []
-    known = given is not None and given.columns is not None
-    revealing = (
-        [] if known else giveaways(parts["train"], categorical, continuous, target, classes=len(classes))
-    )
+    revealing: Sequence[Note] = ()
+    about_features: list[Note] = []
+    if given is None or given.columns is None:
+        categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
+        revealing = giveaways(made.parts["train"], categorical, continuous, target, classes=len(classes))
+        about_features = [*_about_min_count(options, categorical), *revealing]
     notes = (
         *rows.notes,
         *map(note_of, reports),
         *about_rows,
         *about_task,
         *about_parts,
-        *(
-            about_split(frame.drop(SPLIT_COLUMN), columns, options)
-            if given is None and held_out and options.rating is None
-            else ()
-        ),
         *identical,
-        *(
-            (
-                *about_test_rows(frame.height if several else len(parts["test"]), task, options),
-                *about_validation_rows(len(parts["validation"]), options),
-            )
-            if given is None and held_out
-            else ()
-        ),
+        *(_about_sizes(frame, made, options, task) if given is None and held_out else ()),
         *about_columns,
-        *(about_crowds if given is None else ()),
+        *(made.about if given is None else ()),
         *about_weights,
-        *_about_unforeseen(unforeseen),
+        *_about_unforeseen(made.unforeseen),
+        *about_features,
     )
-    if not known:
-        notes += (*_about_min_count(options, categorical), *revealing)
-    provenance = {
-        "source": rows.source,
-        "rows_read": rows.frame.height,
-        "rows": {name: len(part) for name, part in parts.items() if held_out or name == "train"},
-        "categorical": categorical,
-        "continuous": continuous,
-        "left_out": {each.name: each.reason for each in columns.columns if each.role == "left out"},
-        "split": options.split,
-        "split_seed": options.split_seed,
-        **({"test_set": test_set} if several else {}),
-        "preparation": [{"step": each.step, "text": each.text, "rows": each.rows} for each in reports],
-    }
     dataset = Dataset(
         name=rows.name,
         target=target,
-        train=parts["train"],
-        validation=parts["validation"],
-        test=parts["test"],
+        train=made.parts["train"],
+        validation=made.parts["validation"],
+        test=made.parts["test"],
         shape=pipeline.shape,
         classes=classes,
-        target_scale=scale,
+        target_scale=made.scale,
         notes=notes,
-        provenance=provenance,
+        provenance=_provenance(rows, reports, options, columns, made, test_set),
         fingerprint=digest.hexdigest()[:32],
         numbers=encoder.numbers,
-        doubles=doubles,
+        doubles=made.doubles,
         rows={
             name: torch.from_numpy(numbers.to_numpy()[mine].astype(np.int64))
-            for name, mine in _rows_of(frame, options).items()
+            for name, mine in rows_of(frame, options).items()
         },
         held_out=held_out,
     )
     return Assembled(dataset, pipeline, frame, reports, numbers, (*identical, *revealing))
+
+
+def _provenance(
+    rows: SourceRows,
+    reports: Sequence[StepReport],
+    options: TableOptions,
+    columns: Columns,
+    made: Tensors,
+    test_set: int | None,
+) -> dict[str, Any]:
+    """Return where the dataset comes from and what was done to it."""
+    rule = options.split_rule
+    return {
+        "source": rows.source,
+        "rows_read": rows.frame.height,
+        "rows": {name: len(part) for name, part in made.parts.items() if rule.held_out or name == "train"},
+        "categorical": list(made.encoder.cardinalities),
+        "continuous": list(made.encoder.continuous),
+        "left_out": {each.name: each.reason for each in columns.columns if each.role == "left out"},
+        "split": options.split,
+        "split_seed": options.split_seed,
+        **({"test_set": test_set} if rule.several else {}),
+        "preparation": [{"step": each.step, "text": each.text, "rows": each.rows} for each in reports],
+    }
 
 
 def part_of(frame: pl.DataFrame, part: str) -> pl.DataFrame:
@@ -283,91 +282,6 @@ def _learned(
     return done, places, fitted, reports
 
 
-def _encoded(
-    frame: pl.DataFrame,
-    columns: Columns,
-    options: TableOptions,
-    target: str,
-    classes: tuple[str, ...],
-    scale: TargetScale | None,
-    *,
-    vary: bool,
-) -> tuple[
-    TableEncoder, TargetScale, dict[str, Part], dict[str, Unforeseen], Any, dict[str, Part], list[Note]
-]:
-    rows = {name: (frame[SPLIT_COLUMN] == name).to_numpy() for name in PARTS}
-    encoder, encoded, numbers = fit_and_encode(
-        columns.each_feature(frame),
-        rows,
-        categorical=columns.categorical,
-        continuous=columns.continuous,
-        min_count=options.min_count,
-    )
-    if options.as_they_are:
-        encoder, scale = encoder.as_they_are(), TargetScale()
-    train = pl.Series(rows["train"])
-    crowds = {name: each.crowd(numbers[name].filter(train)) for name, each in encoder.scales.items()}
-    about = [about_column(name, each) for name, each in crowds.items() if each is not None]
-    scale, answers = _encoded_target(frame[target], rows["train"], classes, scale, vary=vary)
-    raw = None if classes else as_number(frame[target]).to_numpy()
-    if raw is not None and not options.as_they_are:
-        about += about_target(raw[rows["train"]].astype(np.float64), target, scale.mean, scale.sd)
-    digest = hashlib.sha256()
-    parts: dict[str, Part] = {}
-    doubles: dict[str, Part] = {}
-    for name, mine in rows.items():
-        inputs, wanted = encoded[name].inputs, answers[mine]
-        if options.as_they_are:
-            columns_of = [
-                numbers[each].filter(pl.Series(mine)).cast(pl.Float64) for each in columns.continuous
-            ]
-            exact = (
-                torch.from_numpy(np.stack([each.to_numpy() for each in columns_of], 1))
-                if columns_of
-                else torch.zeros(int(mine.sum()), 0, dtype=torch.float64)
-            )
-            exact = torch.cat(
-                [exact, inputs[1][:, exact.shape[1] :].double()], 1
-            )  # and the missing indicators
-            inputs = (inputs[0], exact.float())
-            values = torch.from_numpy(answers[mine] if raw is None else raw[mine].astype(np.float64))
-            doubles[name] = Part((inputs[0], exact), values)
-        parts[name] = Part(inputs, torch.from_numpy(wanted))
-        _update(digest, inputs[0].numpy(), "<i4")
-        for column in columns.continuous:
-            values = numbers[column].filter(pl.Series(mine))
-            if values.dtype.is_integer():
-                _update(digest, values.fill_null(0).to_numpy(), "<i8")
-            else:
-                _update(digest, values.fill_null(float("nan")).to_numpy() + 0.0, "<f8")
-        _update(digest, wanted if raw is None else raw[mine], "<f8")
-    unforeseen = {name: each.unforeseen for name, each in encoded.items()}
-    if not options.split_rule.held_out:
-        parts = dict.fromkeys(PARTS, parts["train"])
-        doubles = dict.fromkeys(PARTS, doubles["train"]) if doubles else doubles
-    return encoder, scale, parts, unforeseen, digest, doubles, about
-
-
-def _rows_of(frame: pl.DataFrame, options: TableOptions) -> dict[str, NDArray[np.bool_]]:
-    """Return which rows are in each part; where nothing is held out, the training rows are in all three."""
-    held_out = options.split_rule.held_out
-    return {name: (frame[SPLIT_COLUMN] == (name if held_out else "train")).to_numpy() for name in PARTS}
-
-
-def _weighted(
-    frame: pl.DataFrame, numbers: pl.Series, parts: Mapping[str, Part], options: TableOptions, digest: Any
-) -> tuple[dict[str, Part], Note]:
-    """Return the parts with the weights of their rows, and a note of them."""
-    column = options.weight or ""
-    weights = row_weights(frame, column, numbers)
-    rows = _rows_of(frame, options)
-    found, note = scaled(weights, rows, column, numbers)
-    for mine in rows.values():
-        _update(digest, weights[mine], "<f8")
-    weighted = {name: replace(part, weights=torch.from_numpy(found[name])) for name, part in parts.items()}
-    return weighted, note
-
-
 def _forms(rows: SourceRows, frame: pl.DataFrame, columns: Columns) -> dict[str, Form]:
     """Return how the raw texts that are dates are written: those that are features, and those that steps read."""
     forms = dict(rows.forms)
@@ -381,11 +295,6 @@ def _forms(rows: SourceRows, frame: pl.DataFrame, columns: Columns) -> dict[str,
             if found is not None and not found.doubtful(frame[each.name]):
                 forms[each.name] = found
     return forms
-
-
-def _update(digest: Any, values: np.ndarray[Any, Any], dtype: str) -> None:
-    for start in range(0, len(values), _DIGEST_ROWS):
-        digest.update(np.ascontiguousarray(values[start : start + _DIGEST_ROWS], dtype))
 
 
 def note_of(report: StepReport) -> Note:
@@ -424,31 +333,26 @@ def with_target(rows: SourceRows, target: str) -> tuple[pl.DataFrame, pl.Series,
     return frame.filter(there), rows.numbers.filter(there), [Note("info", text)]
 
 
-def _encoded_target(
-    values: pl.Series,
-    train: NDArray[np.bool_],
-    classes: tuple[str, ...],
-    scale: TargetScale | None,
-    *,
-    vary: bool,
-) -> tuple[TargetScale, np.ndarray[Any, Any]]:
-    if classes:
-        codes = targets.class_codes(values, list(classes)).to_numpy()
-        known = codes[train]
-        if vary and (known == known[0]).all():
-            raise DataError(
-                f"the target {values.name!r} has one class only, {classes[known[0]]!r}, in the training rows",
-                hint="choose another split, or another target.",
-            )
-        return TargetScale(), codes
-    return targets.standardised(values, train, scale)
-
-
 def _drawn(options: TableOptions) -> bool:
     """Whether the one test set is drawn from the rows of a table."""
     rule = options.split_rule
     drawn = rule.kind in ("auto", "random", "stratified") and not rule.several
     return drawn and options.rating is None and isinstance(options.test, float)
+
+
+def _about_split(frame: pl.DataFrame, columns: Columns, options: TableOptions) -> list[Note]:
+    if not options.split_rule.held_out or options.rating is not None:
+        return []
+    return list(about_split(frame.drop(SPLIT_COLUMN), columns, options))
+
+
+def _about_sizes(frame: pl.DataFrame, made: Tensors, options: TableOptions, task: Task) -> list[Note]:
+    """Return notes of test and validation rows that are few."""
+    tested = frame.height if options.split_rule.several else len(made.parts["test"])
+    return [
+        *about_test_rows(tested, task, options),
+        *about_validation_rows(len(made.parts["validation"]), options),
+    ]
 
 
 def _about_identical(frame: pl.DataFrame, columns: Columns, target: str) -> list[Note]:
