@@ -12,9 +12,8 @@ import argparse
 from pathlib import Path
 
 from steepest.report.console import ProgressObserver
-from steepest.studies.base.keeping import kept_text
 from steepest.suites.base.making import make_suite, plan_suite, to_store
-from steepest.suites.base.stored import STORED, stored_file
+from steepest.suites.base.stored import STORED, stored_file, stored_text
 
 
 def keep(name: str, size: str, out: Path, to: Path = STORED) -> Path:
@@ -23,7 +22,7 @@ def keep(name: str, size: str, out: Path, to: Path = STORED) -> Path:
     with ProgressObserver() as observer:
         planned.run(out, observer=observer)
     path = stored_file(name, size, to)
-    path.write_text(kept_text(to_store(planned, out).model_dump(mode="json")), encoding="utf-8")
+    path.write_text(stored_text(to_store(planned, out)), encoding="utf-8")
     return path
 
 

@@ -14,13 +14,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from steepest.compare.estimates import Estimate
-from steepest.compare.intervals import holm, paired_t, t_interval
+from steepest.compare.intervals import holm, paired_t, smallest_visible, t_interval
 from steepest.compare.profiles import cost, ratios
 from steepest.compare.result import Metric
 from steepest.record.schema import Frozen
@@ -30,6 +30,8 @@ LEVEL = 0.05
 FEWEST_RANKED = 3
 """Sets from which on Friedman's test is made."""
 
+Value = Annotated[float, BeforeValidator(lambda value: math.nan if value is None else value)]
+"""A number, NaN where a file has none."""
 Verdict = Literal["win", "tie", "loss", "untested"]
 
 
@@ -56,8 +58,8 @@ class ArmOnSet(Frozen):
     tuned: bool = True
     trials: int = 0
     seeds: list[int] = Field(default_factory=list)
-    validation: dict[str, list[float]] = Field(default_factory=dict)
-    test: dict[str, list[float]] = Field(default_factory=dict)
+    validation: dict[str, list[Value]] = Field(default_factory=dict)
+    test: dict[str, list[Value]] = Field(default_factory=dict)
     failed: str = ""
 
 
@@ -136,6 +138,7 @@ class Contest(Frozen):
         set, first, second: which.
         mean, low, high: ``first - second`` on the deciding metric with its own 95 % interval over seeds; NaN where
             there is none.
+        sd: standard deviation of the differences; NaN of fewer than two pairs.
         n: pairs of runs.
         p, p_adjusted: two-sided p-value, and corrected for all comparisons; NaN where there is none.
         verdict: of the first: ``win``, ``tie``, ``loss``, or ``untested`` where too little is known.
@@ -148,6 +151,7 @@ class Contest(Frozen):
     mean: float
     low: float
     high: float
+    sd: float = math.nan
     n: int
     p: float
     p_adjusted: float = math.nan
@@ -194,6 +198,23 @@ def contests(results: SuiteResults) -> list[Contest]:
     ]
 
 
+def smallest_differences(results: SuiteResults) -> dict[str, float]:
+    """Return by data set the difference that is told apart in 4 of 5 suites, the median over its comparisons.
+
+    It is that of :func:`.intervals.smallest_visible` at the level that one of all comparisons has to reach. Data sets
+    without a test have none.
+    """
+    tested = [each for each in contests(results) if math.isfinite(each.p)]
+    if not tested:
+        return {}
+    level = 1.0 - LEVEL / len(tested)
+    units = {n: smallest_visible(1.0, n=n, level=level) for n in {each.n for each in tested}}
+    found: dict[str, list[float]] = {}
+    for each in tested:
+        found.setdefault(each.set, []).append(each.sd * units[each.n])
+    return {name: float(np.median(values)) for name, values in found.items()}
+
+
 def _contest(results: SetResults, first: str, second: str) -> Contest:
     common: dict[str, object] = {"set": results.name, "first": first, "second": second}
     nothing = {"mean": math.nan, "low": math.nan, "high": math.nan, "n": 0, "p": math.nan}
@@ -220,6 +241,7 @@ def _contest(results: SetResults, first: str, second: str) -> Contest:
             "mean": test.mean,
             "low": test.low,
             "high": test.high,
+            "sd": float(np.std(np.subtract(a, b), ddof=1)) if test.n > 1 else math.nan,
             "n": test.n,
             "p": test.p,
             "verdict": "tie" if reason == "identical results" else "untested",

@@ -52,7 +52,13 @@ class Preview(str):
 
 
 def preview(
-    experiment: Experiment, source: Source, folder: Folder, observer: Observer, given: Objects = NOTHING_GIVEN
+    experiment: Experiment,
+    source: Source,
+    folder: Folder,
+    observer: Observer,
+    given: Objects = NOTHING_GIVEN,
+    *,
+    alone: bool = False,
 ) -> Preview:
     """Return the plan as lines; some steps are timed, nothing is trained to an end and nothing is written.
 
@@ -62,6 +68,7 @@ def preview(
         folder: where the comparison would be made; the runs that it has are not made again.
         observer: who is told.
         given: what was given as Python objects instead of texts.
+        alone: leave out arms that the folder has and that are not asked for.
 
     Raises:
         FolderError: the folder belongs to other data, or was begun in another way.
@@ -69,7 +76,7 @@ def preview(
     """
     folder.check_format()
     with folder.finding_code(), holding():
-        return _preview(experiment, source, folder, observer, given)
+        return _preview(experiment, source, folder, observer, given, alone=alone)
 
 
 def _arms(setup: Setup) -> list[str]:
@@ -86,10 +93,11 @@ def _arms(setup: Setup) -> list[str]:
 
 
 def _preview(
-    experiment: Experiment, source: Source, folder: Folder, observer: Observer, given: Objects
+    experiment: Experiment, source: Source, folder: Folder, observer: Observer, given: Objects, *, alone: bool
 ) -> Preview:
     started = time.perf_counter()
-    experiment, given = joined(folder, experiment, given, observer, source)
+    if not alone:
+        experiment, given = joined(folder, experiment, given, observer, source)
     experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
     experiment, given = with_controls(folder, experiment, source, given, observer)
     settings = decide(experiment, source, given, observer)

@@ -124,6 +124,7 @@ def complete(
     *,
     yes: bool = False,
     earlier: Folder | None = None,
+    alone: bool = False,
 ) -> Comparison:
     """Run what the folder lacks and write everything; return the comparison.
 
@@ -135,6 +136,7 @@ def complete(
         given: what was given as Python objects instead of texts.
         yes: begin however many runs there are.
         earlier: of another comparison, whose fitted baselines are taken over where they are those of this one.
+        alone: leave out arms that the folder has and that are not asked for; their runs are kept.
 
     Raises:
         FolderError: the folder belongs to other data, was begun by an earlier version of steepest, with another
@@ -145,7 +147,8 @@ def complete(
     started = time.perf_counter()
     folder.check_format()
     with folder.finding_code(), holding():
-        experiment, given = joined(folder, experiment, given, observer, source)
+        if not alone:
+            experiment, given = joined(folder, experiment, given, observer, source)
         experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
         experiment, given = with_controls(folder, experiment, source, given, observer)
         settings = decide(experiment, source, given, observer)

@@ -19,13 +19,14 @@ from steepest.compare.across import (
     friedman,
     mean_rank,
     ranks,
+    smallest_differences,
 )
 from steepest.compare.estimates import Difference
 from steepest.compare.result import Row
 from steepest.report import format as show
 from steepest.report.digits import Digits, digits
 from steepest.report.words import listed
-from steepest.wording import counted
+from steepest.wording import counted, significant
 
 FAILED = "failed"
 
@@ -197,11 +198,25 @@ def caution(results: SuiteResults) -> str:
     """Return what wins, ties and losses mean, and how many comparisons they are corrected for."""
     tested = sum(math.isfinite(each.p) for each in contests(results))
     seeds = max((len(arm.seeds) for each in results.sets for arm in each.arms), default=0)
+    if not tested:
+        return f"No two arms could be tested against each other, with {counted(seeds, 'seed')} each."
     return (
-        f"Paired t tests over {counted(seeds, 'seed')}, corrected for all {tested} comparisons (Holm, 5 %). A tie is "
-        "no proof that two are equal: few seeds tell only large differences apart. Intervals are over seeds, on the "
-        "test rows at hand."
+        f"Paired t tests over {counted(seeds, 'seed')}, corrected for {counted(tested, 'comparison')} (Holm, 5 %). A "
+        f"tie is no proof that two are equal. {visible_text(results)} Intervals are over seeds, on the test rows at "
+        "hand."
     )
+
+
+def visible_text(results: SuiteResults) -> str:
+    """Return which differences the suite can tell apart on each data set."""
+    found = smallest_differences(results)
+    amounts = [
+        f"{significant(found[each.name] * written(each).scale, 2)}{' points' if each.metric.percent else ''} "
+        f"({each.name})"
+        for each in results.sets
+        if each.name in found
+    ]
+    return f"Differences that it tells apart 4 times in 5, in the median: {', '.join(amounts)}."
 
 
 def rank_text(results: SuiteResults) -> str:

@@ -13,6 +13,7 @@ import hashlib
 import importlib.util
 import inspect
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from steepest.components import grammar
@@ -25,6 +26,8 @@ from steepest.sweep.planner import planner_of, trial_run
 from steepest.sweep.planners.grid import Ladder
 from steepest.sweep.setup import Setup
 
+RULES = "steepest.optim."
+"""Where the rules are."""
 LAYERS = ("steepest.models.layers", "steepest.models.columns")
 """What models are made of."""
 
@@ -56,11 +59,19 @@ def code_hash(arm: PlannedArm) -> str:
     What is the user's own is identified by its own digest, which is a part of the settings.
     """
     rule = inspect.getmodule(type(arm.rule))
-    texts = [] if rule is None else [_text(rule.__name__)]
+    texts = [] if rule is None else [*map(_text, (rule.__name__, *_made_of(rule)))]
     name = grammar.parse(arm.recipe.model).name if arm.model is None else ""
     if name in models.entries:
         texts += [_text(models.entry(name).module), *map(_text, LAYERS)]
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+
+
+def _made_of(rule: ModuleType) -> list[str]:
+    """Return the modules with the arithmetic that a rule of steepest imports, such as its averages."""
+    if not rule.__name__.startswith(RULES):
+        return []
+    found = {getattr(each, "__module__", "") for each in vars(rule).values() if inspect.isfunction(each)}
+    return sorted(name for name in found if name.startswith("steepest.") and name != rule.__name__)
 
 
 def _text(module: str) -> str:

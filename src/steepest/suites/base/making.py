@@ -18,6 +18,7 @@ from steepest.experiment.given import Arm
 from steepest.experiment.preview import Preview
 from steepest.export.across import contests_csv, latex_table, markdown_table, results_csv
 from steepest.files import write_with_folder
+from steepest.record.store import Folder
 from steepest.report.format import seconds as duration
 from steepest.report.suite_page import suite_page
 from steepest.report.words import listed
@@ -29,7 +30,9 @@ from steepest.suites.base.suite import SIZES, Size, Suite
 from steepest.suites.base.work import SetWork, called, folder_of, work_on
 from steepest.sweep.contestants import contestant, contestants
 from steepest.sweep.observer import Observer
-from steepest.wording import counted
+from steepest.sweep.setup import Setup
+from steepest.sweep.trials import EXTRA_RATES
+from steepest.wording import counted, share_text
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class SuitePlan:
         for work, arms in lacking:
             if not arms:
                 continue
-            found = work.plan(arms).preview(folder_of(folder, work.chosen).path, observer=observer)
+            found = work.preview(folder_of(folder, work.chosen), observer)
             planned = next(each for each in found.splitlines() if each.startswith("plan "))
             runs.append(f"runs   {work.chosen.name}: {planned.removeprefix('plan ').strip()}")
             seconds, unknown = seconds + (found.seconds or 0.0), unknown or found.seconds is None
@@ -171,7 +174,7 @@ class SuitePlan:
             folder = folder_of(path, work.chosen)
             if arms:
                 observer.say(f"set    {name}, {todo.index(name) + 1} of {len(todo)}")
-                failed[name] = _train(work, arms, folder.path, observer)
+                failed[name] = _train(work, work.trained, folder, observer)
             with contextlib.suppress(SteepestError):  # nothing was trained on it
                 parts[name] = Result.load(folder.path)
         return self._written(path, parts, failed)
@@ -209,13 +212,13 @@ class SuitePlan:
         return SuiteResult(path, results, parts)
 
 
-def _train(work: SetWork, arms: Sequence[Arm], path: Path, observer: Observer) -> dict[str, str]:
+def _train(work: SetWork, arms: Sequence[Arm], folder: Folder, observer: Observer) -> dict[str, str]:
     """Train arms in the folder of a data set, and return why those failed that could not be trained.
 
     One that ends with an error is left out, and the others go on.
     """
     try:
-        work.plan(arms).run(path, observer=observer, yes=True)
+        work.train(arms, folder, observer)
     except SteepestError as error:
         if len(arms) == 1:
             name = called(arms[0])
@@ -223,9 +226,12 @@ def _train(work: SetWork, arms: Sequence[Arm], path: Path, observer: Observer) -
             return {name: error.fact}
         failed: dict[str, str] = {}
         for each in arms:
-            failed |= _train(work, [each], path, observer)
+            failed |= _train(work, [each], folder, observer)
         if len(failed) == len(arms):
             raise
+        work.train(
+            [each for each in arms if called(each) not in failed], folder, observer
+        )  # one report of all
         return failed
     return {}
 
@@ -235,16 +241,31 @@ def _protocol(works: Sequence[SetWork]) -> list[str]:
     setup = works[0].setup
     seeds = counted(len(setup.seeds), "seed")
     return [
-        f"Every tuned optimizer has the same number of trials: {setup.scan_rates} learning rates √10 apart around the "
-        f"centre that it documents, on a quarter of the steps, and the best {setup.full_rates} at full length; a best "
-        "rate at the edge of the grid extends it, by three rates at most. The best on the validation rows is chosen, "
-        "by runs with a seed of their own.",
+        f"{_trials(setup)}, at {share_text(setup.scan_fraction)}, and the best {setup.full_rates} at full "
+        f"length; a best rate at the edge of a grid extends it, by {EXTRA_RATES} rates at most. The best on the "
+        "validation rows is chosen, by runs with a seed of their own.",
         f"The chosen rate runs with {seeds}, the same for all arms: initial weights and the order of the rows are "
         "those of the seed, and runs of one seed are pairs. The weights with the best validation result are tested "
         "once, on rows that neither training nor tuning has seen.",
         f"All have the same epochs and batches, and the schedule {setup.arms[-1].recipe.schedule}, scaled to the "
         "length of each run. Steps are computed with 32 bits, on one thread of the CPU, and not compiled.",
     ]
+
+
+def _trials(setup: Setup) -> str:
+    """Return what trials every tuned optimizer has."""
+    count = max(setup.trial_counts.values(), default=setup.scan_rates)
+    wide = {arm.method.name: [axis.name for axis in arm.method.axes] for arm in setup.arms if arm.method.axes}
+    if not wide:
+        return (
+            f"Every tuned optimizer has the same number of trials: {count} learning rates √10 apart around the centre "
+            "that it documents"
+        )
+    points = "; ".join(f"of {name} over its rate, {', '.join(names)}" for name, names in wide.items())
+    return (
+        f"Every tuned optimizer has the same number of trials, {count}: points of a Sobol sequence {points}; of the "
+        "others learning rates around the centre that each documents, as many"
+    )
 
 
 def make_suite(name: str) -> Suite:

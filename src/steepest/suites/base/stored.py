@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import Field, ValidationError
@@ -13,6 +15,7 @@ from pydantic import Field, ValidationError
 from steepest.compare.across import ArmOnSet
 from steepest.errors import FolderError
 from steepest.record.schema import Frozen
+from steepest.studies.base.keeping import kept_text
 from steepest.sweep.machine import cores, processor
 from steepest.version import version
 
@@ -90,6 +93,19 @@ def stored_file(suite: str, size: str, folder: Path = STORED) -> Path:
         ('standard-quick.json', 'standard.json')
     """
     return folder / f"{suite}{'' if size == 'default' else f'-{size}'}.json"
+
+
+def stored_text(suite: StoredSuite) -> str:
+    """Return the content of the file with the results of a suite; runs that diverged have none for a value."""
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: plain(each) for name, each in value.items()}  # pyright: ignore[reportUnknownVariableType]
+        if isinstance(value, list):
+            return [plain(each) for each in value]  # pyright: ignore[reportUnknownVariableType]
+        return None if isinstance(value, float) and math.isnan(value) else value
+
+    return kept_text(plain(suite.model_dump(mode="json")))
 
 
 def read_stored(suite: str, version: int, size: str, folder: Path = STORED) -> StoredSuite | None:

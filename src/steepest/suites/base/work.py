@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,11 @@ from steepest.components.held import holding
 from steepest.data.sources.contract import Source
 from steepest.errors import SteepestError
 from steepest.experiment.given import Arm
+from steepest.experiment.preview import Preview, preview
+from steepest.experiment.run import complete
 from steepest.experiment.settings import Settings, decide
 from steepest.recipe import RunLength
-from steepest.record.schema import Record
+from steepest.record.schema import Outcome, Record
 from steepest.record.store import Folder
 from steepest.suites.base.identity import code_hash, settings_hash
 from steepest.suites.base.sets import training
@@ -32,6 +34,8 @@ from steepest.sweep.planned import History, identity
 from steepest.sweep.setup import Setup
 from steepest.sweep.wanted import DEFAULT_ARM_OPTIMIZER
 from steepest.wording import counted
+
+DIVERGED: Outcome = "diverged"
 
 
 @dataclass(frozen=True)
@@ -80,9 +84,30 @@ class SetWork:
         done = {arm.id for arm in setup.arms if arm.id in self.stored or found(setup, arm, history)}
         return [arm for name, arm in self.arms.items() if name not in done]
 
+    @property
+    def trained(self) -> list[Arm]:
+        """The arms that have no stored result."""
+        return [arm for name, arm in self.arms.items() if name not in self.stored]
+
     def plan(self, arms: Sequence[Arm]) -> Plan:
         """Return a comparison of some arms."""
-        return plan(self.source, arms=list(arms), name=self.chosen.name, **self.options)
+        return _planned(self.source, arms, {**self.options, "name": self.chosen.name})
+
+    def preview(self, folder: Folder, observer: Observer | None) -> Preview:
+        """Return what would be trained in a folder, and how long that takes."""
+        made = self.plan(self.trained)
+        return preview(made.experiment, made.table, folder, observer or Observer(), made.given, alone=True)
+
+    def train(self, arms: Sequence[Arm], folder: Folder, observer: Observer) -> None:
+        """Make the runs of some arms that a folder lacks.
+
+        What else the folder has is kept and takes no part: with another arm, all might get another number of trials.
+
+        Raises:
+            SteepestError: an arm cannot be trained.
+        """
+        made = self.plan(arms)
+        complete(made.experiment, made.table, folder, observer, made.given, yes=True, alone=True)
 
     def results(self, history: History, failed: Mapping[str, str], folder: str) -> SetResults:
         """Return the results on the data set.
@@ -133,13 +158,13 @@ class SetWork:
     def to_store(self, history: History, ours: Sequence[str]) -> StoredSet:
         """Return the finished results of some arms, by their names, as they come with the package.
 
-        Those of which a run failed are not among them.
+        Those of which a run failed are not among them, unless it diverged, as it would anywhere.
         """
         setup, kept = self.setup, dict[str, StoredArm]()
         for arm in setup.arms:
             name = self.name_of(arm)
             made = found(setup, arm, history) if name in ours else None
-            if made is not None and not made.failed:
+            if made is not None and (not made.failed or made.failed.startswith(DIVERGED)):
                 kept[name] = StoredArm(
                     optimizer=whole_spec(arm.method.at({})),
                     settings=settings_hash(setup, arm),
@@ -239,8 +264,17 @@ def called(arm: Arm) -> str:
     return arm.name or contestant(DEFAULT_ARM_OPTIMIZER if arm.optimizer is None else arm.optimizer).name
 
 
+def _planned(source: Source, arms: Sequence[Arm], options: Mapping[str, Any]) -> Plan:
+    """Return a comparison of arms that may have values of their own for what the suite sets for all."""
+    shared = {each.name for each in fields(Arm)} & options.keys() - {"name"}
+    own = [
+        replace(arm, **{name: options[name] for name in shared if getattr(arm, name) is None}) for arm in arms
+    ]
+    return plan(source, arms=own, **{name: value for name, value in options.items() if name not in shared})
+
+
 def _decided(source: Source, arms: Sequence[Arm], options: Mapping[str, Any]) -> Settings:
-    made = plan(source, arms=list(arms), **options)
+    made = _planned(source, arms, options)
     with holding():
         return decide(made.experiment, made.table, made.given, Observer())
 
@@ -274,7 +308,9 @@ def _first(kept: ArmOnSet, seeds: int) -> ArmOnSet:
         of: {name: values[:seeds] for name, values in getattr(kept, of).items()}
         for of in ("test", "validation")
     }
-    return kept.model_copy(update={"stored": True, "seeds": kept.seeds[:seeds], **cut})
+    lost = any(math.isnan(value) for values in cut["test"].values() for value in values)
+    more = {"stored": True, "seeds": kept.seeds[:seeds], "failed": kept.failed if lost else ""}
+    return kept.model_copy(update={**more, **cut})
 
 
 def folder_of(out: Path, chosen: SuiteSet) -> Folder:
