@@ -62,6 +62,11 @@ TRIES = 3
 the last setting above."""
 NOT_STARTED = "Starting Ray client server failed"
 """What it says then."""
+WHICH = (
+    "give the host on which `ray start --head` runs and the port of its client server: ray://HOST:10001. "
+    "--workers N makes the runs on this machine."
+)
+"""What a user can do where a cluster cannot be used."""
 NOT_SAID = ("client_communication_overhead_warning", "client_object_put_size_warning", "lost_reconnect_logs")
 """Advice of Ray to those who write programs for it, and what it tells of a lost connection."""
 LONGEST_PLACE = 38
@@ -108,6 +113,8 @@ def connection(address: str, place: Path | None = None) -> Generator[Any]:
             )
         yield ray
         return
+    if address != EMBEDDED:
+        _check_reachable(address)
     logger = logging.getLogger("ray")
     level = logger.level
     logger.setLevel(logging.CRITICAL)  # what a user has to know is said here
@@ -141,17 +148,13 @@ def _start(ray: Any, place: Path) -> None:
         ) from error
 
 
-def _connect(ray: Any, address: str) -> None:
+def _check_reachable(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    hint = (
-        "give the host on which `ray start --head` runs and the port of its client server: ray://HOST:10001. "
-        "--workers N makes the runs on this machine."
-    )
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
     except OSError as error:
         why = error.strerror or first_line(error)
-        raise OptionError(f"no Ray cluster answers at {address!r}: {why}", hint=hint) from None
+        raise OptionError(f"no Ray cluster answers at {address!r}: {why}", hint=WHICH) from None
     try:
         importlib.import_module("grpc")
     except ImportError:
@@ -159,6 +162,9 @@ def _connect(ray: Any, address: str) -> None:
             f"--workers {address} needs the package grpcio, which is not installed",
             hint="pip install '.[ray]'.",
         ) from None
+
+
+def _connect(ray: Any, address: str) -> None:
     for each in NOT_SAID:
         ray.util.log_once(each)
     for tries in range(1, TRIES + 1):
@@ -171,7 +177,7 @@ def _connect(ray: Any, address: str) -> None:
                 continue
             raise OptionError(
                 f"what answers at {address!r} does not let this process use a Ray cluster: {_reason(error)}",
-                hint=f"{hint} Where the cluster has a token, RAY_AUTH_MODE=token has to be set here, too.",
+                hint=f"{WHICH} Where the cluster has a token, RAY_AUTH_MODE=token has to be set here, too.",
             ) from None
 
 
