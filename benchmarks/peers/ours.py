@@ -19,13 +19,13 @@ from benchmarks.peers.made import SEED, build, dataset_of
 from benchmarks.peers.task import Phase, Task
 from benchmarks.peers.worker import Tick, serve
 from steepest.data.batches import BatchPlan
+from steepest.files import cache_folder
 from steepest.objectives import make_objective
 from steepest.objectives.target import target_of
 from steepest.optim import make_rule
 from steepest.optim.method import GradientMethod
 from steepest.schedules import make_schedule
 from steepest.sweep.rows import choose_tables
-from steepest.train.aot import cache_folder
 from steepest.train.compiled import CompiledMethod
 from steepest.train.feed import Feed
 from steepest.train.problem import SupervisedProblem

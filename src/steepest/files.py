@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
@@ -14,6 +15,22 @@ from steepest.errors import FolderError
 
 TEMPORARY = ".tmp"
 """How a file's temporary name ends; it begins with a full stop and the file's own name."""
+
+
+def cache_folder() -> Path:
+    """Return the user's folder for what can be had again: downloads, compiled steps, and what is drawn from data sets.
+
+    It need not exist yet. The environment variable ``STEEPEST_CACHE`` puts it elsewhere.
+    """
+    if given := os.environ.get("STEEPEST_CACHE"):
+        return Path(given).expanduser()
+    if sys.platform == "win32":
+        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = str(Path.home() / "Library" / "Caches")
+    else:
+        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "steepest"
 
 
 def write_atomically(path: str | Path, content: bytes | str) -> None:

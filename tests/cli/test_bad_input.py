@@ -324,6 +324,14 @@ def run_the_hint(steepest, said) -> None:
     assert done.status == 0, done.err
 
 
+def test_a_version_of_what_no_arm_needs_is_no_reason_to_refuse(steepest, copied) -> None:
+    """A model of an arm that was left may have been made with it: it is kept for when that comes back."""
+    replace("experiment.toml", "[plan.libraries]", '[plan.libraries]\npeft = "0.0.1"')(copied)
+    said = steepest("resume", copied)
+    assert said.status == 0, said.err
+    assert 'peft = "0.0.1"' in (copied / "experiment.toml").read_text()
+
+
 def test_another_torch_names_a_command_that_works(steepest, copied) -> None:
     replace("experiment.toml", 'torch = "', 'torch = "0.4.1-')(copied)
     run_the_hint(steepest, steepest("resume", copied))

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from steepest.cli import app
 from steepest.recipe import load_tree
+from steepest.record.schema import Record
+from steepest.sweep.tracking import Tracker
 
 SHORT = ["--model", "linear", "--epochs", "2", "--learning-rates", "0.01", "--baseline", "none", "--compile", "off",
          "--workers", "1", "--seeds", "2", "--yes"]  # fmt: skip
@@ -171,3 +173,40 @@ def test_runs_that_are_added_watch_and_keep_what_those_of_the_folder_have(steepe
         assert (stored["watch"], stored["keep_path"]) == (["gap"], "3")
         assert len(list((out / "checkpoints").glob("path-*"))) == runs
         assert not json.loads((out / "results.json").read_text())["watching"]["absent"]
+
+
+class Heard(Tracker):
+    """Is told and forgets."""
+
+    def run(self, experiment: str, record: Record) -> None:
+        del experiment, record
+
+
+def test_trackers_and_callbacks_that_finished_runs_lack_are_said(steepest, churn_csv, tmp_path, monkeypatch):
+    for module in ("steepest.sweep.tracking", "steepest.experiment.settings"):
+        monkeypatch.setattr(f"{module}.make_tracker", Heard)
+    (tmp_path / "mine.py").write_text(
+        "import steepest as st\n\n\nclass Log(st.Callback):\n    only_watches = True\n\n    def at_end(self, view):\n"
+        "        pass\n"
+    )
+    text = ["compare", str(churn_csv), "--target", "churned", "--epochs", "1", "--seeds", "1", "--model", "linear",
+            "--compile", "off", "--baseline", "none", "--no-references", "--out", str(tmp_path / "run")]  # fmt: skip
+    log = f"{tmp_path / 'mine.py'}:Log"
+    assert steepest(*text, "-o", "sgd(lr=0.1)").status == 0
+    before = load_tree(tmp_path / "run" / "experiment.toml")
+    track = f"tensorboard:{tmp_path / 'logs'}"
+    found = steepest(*text, "-o", "sgd(lr=0.1)", "--track", track, "--callbacks", log)
+    said = " ".join((found.out + found.err).split())
+    assert (
+        f"warning: --track {track} and --callbacks {log} have no effect on finished runs; give another"
+        in said
+    )
+    stored = load_tree(tmp_path / "run" / "experiment.toml")
+    assert stored["protocol"].get("callbacks") == before["protocol"].get("callbacks")
+    assert stored["execution"].get("track") == before["execution"].get("track")
+    more = steepest(*text, "-o", "adam(lr=0.1)", "--track", track)
+    said = " ".join((more.out + more.err).split())
+    assert f"warning: --track {track} has no effect on finished runs, but on those to come;" in said
+    assert load_tree(tmp_path / "run" / "experiment.toml")["execution"]["track"] == [track]
+    again = steepest("resume", str(tmp_path / "run"))
+    assert "no effect" not in again.out + again.err

@@ -12,7 +12,7 @@ import pytest
 from steepest.compare.estimates import Estimate
 from steepest.compare.profiles import cost, profile, ratios
 from steepest.recipe import validate_experiment
-from steepest.report import profiled
+from steepest.report import profiled, side_by_side
 from steepest.report.side_by_side import Side, render_sides
 from steepest.rng import stream
 from tests.report.example import crimes
@@ -68,6 +68,27 @@ def test_the_page_of_several_comparisons_has_them() -> None:
     assert 'id="figure-profiles"' in page
     assert re.search(r"In which share of 3 comparisons", page)
     assert profiled.profiles(some[:2]) is None
+
+
+def test_comparisons_of_the_same_data_count_once_and_it_is_said() -> None:
+    names = [row.name for row in crimes().rows if row.kind == "arm"]
+    some = [crimes(), scaled(3.0, names[0]), scaled(0.5, names[-1]), crimes(), crimes()]
+    prints = ["a", "b", "c", "a", "a"]
+    found = profiled.profiles(some, prints)
+    assert found == profiled.profiles(some[:3])
+    assert profiled.profiles(some, ["a", "b", "a", "b", "a"]) is None
+    assert profiled.profiles([crimes()] * 3, ["", "", ""]) is not None
+    experiment = validate_experiment({"data": {"target": "y"}})
+    sides = [
+        Side(f"runs/{i}", each, experiment, of) for i, (each, of) in enumerate(zip(some, prints, strict=True))
+    ]
+    page = render_sides(sides)
+    assert "In which share of 3 comparisons" in page
+    assert "the first one counts; left out: 3 (as 0) and 4 (as 0)." in page
+    assert "left out" not in side_by_side.same_data(sides[:3])
+    alike = [Side(f"runs/{i}", crimes(), experiment, of) for i, of in enumerate(["a", "b", "a"])]
+    assert " in all 3 comparisons of 2 data sets on " in side_by_side.sentence(alike)
+    assert 'id="figure-profiles"' not in render_sides(alike)
 
 
 def test_an_arm_that_failed_with_some_seeds_is_not_judged_by_the_others() -> None:

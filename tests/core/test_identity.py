@@ -18,7 +18,8 @@ from torch import nn
 from steepest.components.identity import of_network, of_reference, of_value
 from steepest.components.references import load_reference
 from steepest.recipe import Recipe, validate_experiment
-from steepest.sweep.codes import codes_of
+from steepest.sweep import codes as module
+from steepest.sweep.codes import codes_of, kept_libraries
 from steepest.sweep.contestants import contestants, tune
 from steepest.sweep.wanted import Objects, wanted_arms
 
@@ -105,7 +106,7 @@ def test_an_installed_class_is_known_and_ours_needs_no_identity() -> None:
     assert [of for of, _ in codes] == ["optimizer torch:NAdam"]
 
 
-def test_libraries_that_runs_depend_on_are_known_by_their_versions() -> None:
+def test_libraries_that_runs_depend_on_are_known_by_their_versions(monkeypatch) -> None:
     tree = {
         "data": {}, "optimizers": ["adam"], "model": {"model": "linear"},
         "factors": {"model": ["hf:folder", "linear"], "finetune": ["full", "qlora(8)"]},
@@ -115,7 +116,21 @@ def test_libraries_that_runs_depend_on_are_known_by_their_versions() -> None:
     versions = {name: version(name) for name in named if importlib.util.find_spec(name)}
     assert codes_of(arms, "optuna(tpe)").libraries == versions
     assert codes_of(arms).libraries == {name: each for name, each in versions.items() if name != "optuna"}
-    assert codes_of([arm for arm in arms if not arm.finetune and arm.model == "linear"]).libraries == {}
+    plain = [arm for arm in arms if not arm.finetune and arm.model == "linear"]
+    assert codes_of(plain).libraries == {}
+    monkeypatch.setattr(module, "version_if_installed", lambda name: "1.0")
+    for planner, needed in {
+        "optuna": {"optuna"},
+        "optuna(cma-es)": {"optuna", "cmaes"},
+        "optuna(sampler=cma-es, batch=3)": {"optuna", "cmaes"},
+        "sobol": set(),
+    }.items():
+        found = codes_of(plain, planner).libraries
+        assert {*found} == needed
+        assert kept_libraries({"optuna": "0.1", "cmaes": "0.1", "peft": "0.1"}, found) == {
+            "peft": "0.1",
+            **found,
+        }
 
 
 def test_what_cannot_be_identified_is_never_the_same() -> None:

@@ -15,13 +15,13 @@ import pytest
 
 import steepest as st
 import steepest.data.catalog as catalog
+from steepest import files
 from steepest.cli import main
 from steepest.data.catalog import (
     SOURCES,
     DataFile,
     DatasetSource,
     Kind,
-    cache_folder,
     locate,
     open_catalog,
     places,
@@ -29,6 +29,9 @@ from steepest.data.catalog import (
 from steepest.data.preparation import Preparation
 from steepest.data.table import read_table
 from steepest.errors import DataError, OptionError, UnknownNameError
+from steepest.files import cache_folder
+from steepest.studies.base.data import place_of
+from steepest.sweep.machine import threads_file
 
 NAMES = SOURCES.names()
 CONTENT = b"a,b\n1,2\n"
@@ -294,8 +297,15 @@ def test_no_address(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "STEEPEST_DATA" in caught.value.hint
 
 
-def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(catalog.sys, "platform", "linux")
+def test_there_is_one_cache_and_it_is_where_the_user_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("STEEPEST_DATA", str(tmp_path / "mine"))
+    monkeypatch.setenv("STEEPEST_CACHE", str(tmp_path))
+    places = [catalog.data_folders()[1], threads_file().parent, place_of("some.npz").parents[1]]
+    assert set(places) == {tmp_path} == {cache_folder()}
+    monkeypatch.delenv("STEEPEST_CACHE")
+    monkeypatch.setattr(files.sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", "/tmp/cache")
     assert cache_folder() == Path("/tmp/cache/steepest")
 

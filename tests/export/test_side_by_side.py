@@ -193,8 +193,8 @@ def test_timings_of_the_execution_plan_are_no_difference():
 
 
 SENTENCES = [
-    (["adamw", "adamw"], "Validation chose adamw in both comparisons on RMSE."),
-    (["adamw", "adamw", "adamw"], "Validation chose adamw in all 3 comparisons on RMSE."),
+    (["adamw", "adamw"], "Validation chose adamw in both comparisons of one data set on RMSE."),
+    (["adamw", "adamw", "adamw"], "Validation chose adamw in all 3 comparisons of one data set on RMSE."),
     (["adamw", "sgd"], "Validation chose adamw in 0 and sgd in 1."),
 ]
 

@@ -346,6 +346,9 @@ def test_a_set_of_ones_own_is_trained_with_all_optimizers(tiny, churn: pl.DataFr
     )
     in_memory = plan_suite(ORDINARY, size="quick", sets=["digits"], add=[(churn, "churned")])
     assert in_memory.works[1].chosen.name == "churned"
+    Path("again.csv").write_bytes(Path("churn.csv").read_bytes())
+    with pytest.raises(OptionError, match="'again' has the data of 'churn', which would count twice"):
+        plan_suite(ORDINARY, size="quick", sets=["digits"], add=["churn.csv:churned", "again.csv:churned"])
 
 
 def test_an_interrupted_suite_goes_on(tiny):

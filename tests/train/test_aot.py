@@ -20,7 +20,6 @@ from steepest.train import aot as module
 from steepest.train.aot import (
     NoCompilerError,
     NotCachedError,
-    cache_folder,
     compiled,
     compiler,
     key,
@@ -208,14 +207,6 @@ def test_a_file_that_cannot_be_loaded_is_removed(cache, content: bytes) -> None:
     with pytest.raises(NotCachedError):
         compiled(small(), 1, only_cached=True)
     assert not path.exists()
-
-
-def test_the_folder_is_where_the_user_says(monkeypatch, tmp_path) -> None:
-    assert cache_folder() == tmp_path / "cache"
-    monkeypatch.delenv("STEEPEST_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    monkeypatch.setattr(sys, "platform", "linux")
-    assert cache_folder() == tmp_path / "xdg" / "steepest"
 
 
 RACE = """

@@ -24,8 +24,9 @@ from rich.text import Text
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from steepest.errors import FolderError, SteepestError
+from steepest.files import cache_folder
 from steepest.sweep import machine
-from steepest.train.aot import cache_folder, compiled, compiler
+from steepest.train.aot import compiled, compiler
 from steepest.train.program import Traced
 from steepest.version import version
 from steepest.wording import counted

@@ -10,9 +10,6 @@ from pydantic import Field
 from steepest.compare.estimates import Estimate
 from steepest.record.schema import Frozen, Record, Reliability, ReliabilityBins, WatchedCurves
 
-QUANTITIES = ("training", "validation", "gap", "l1", "l2", "gradient", "sharpness", "edge")
-"""What has a curve for each arm."""
-
 
 class WatchedCurve(Frozen):
     """A quantity at every evaluation: its mean over the runs, and the ends of its 95 % interval, NaN without one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,7 +37,7 @@ from steepest.record.schema import Record
 from steepest.record.store import TEST_PREDICTIONS, Folder, command, curves_frame
 from steepest.report.text import to_csv
 from steepest.report.usage import usage
-from steepest.sweep.codes import WEIGHTS, weights_of
+from steepest.sweep.codes import WEIGHTS, is_optional, weights_of
 from steepest.sweep.wanted import whole_path
 from steepest.version import version_if_installed
 
@@ -47,6 +47,7 @@ def check_folder(
     experiment: Experiment,
     dataset: Dataset,
     cells: Mapping[str, TimedCell] = MappingProxyType({}),
+    libraries: Collection[str] | None = None,
 ) -> ExecutionPlan | None:
     """Return the execution plan of a folder that was begun, None for a new one.
 
@@ -55,6 +56,8 @@ def check_folder(
         experiment: what is to be done in it.
         dataset: on which data.
         cells: what its execution plan will belong to; options of the plan may change together with these.
+        libraries: those that only some arms need which these need; another version of others is no matter. All of them
+            where it is not known.
 
     Raises:
         FolderError: the folder belongs to other data or to another preparation, or is not an experiment's.
@@ -76,7 +79,7 @@ def check_folder(
         )
     if began.plan is None:
         return None
-    _check_plan(began.plan, folder)
+    _check_plan(began.plan, folder, libraries)
     asked = experiment.execution.model_dump(exclude_unset=True)
     used = [
         began.plan.cells[key]
@@ -165,11 +168,13 @@ def _check_encoding(folder: Folder, dataset: Dataset) -> None:
     )
 
 
-def _check_plan(plan: ExecutionPlan, folder: Folder) -> None:
+def _check_plan(plan: ExecutionPlan, folder: Folder, libraries: Collection[str] | None) -> None:
     """Complain where this process cannot compute the same bits as the runs in the folder."""
     path = folder.path
     fresh = command("compare", path / "experiment.toml", "--out", path.with_name(f"{path.name}-again"))
     for name, version in {"torch": plan.torch, **plan.libraries}.items():
+        if libraries is not None and name not in libraries and is_optional(name):
+            continue
         now = torch.__version__ if name == "torch" else version_if_installed(name)
         if version and now not in ("", version):  # that a library is lacking is said where it is used
             raise FolderError(

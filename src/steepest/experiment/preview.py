@@ -101,7 +101,7 @@ def _preview(
     experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
     experiment, given = with_controls(folder, experiment, source, given, observer)
     settings = decide(experiment, source, given, observer)
-    began = check_folder(folder, experiment, settings.dataset, settings.timed_cells)
+    began = check_folder(folder, experiment, settings.dataset, settings.timed_cells, settings.codes.libraries)
     settings = settings.measured(began, observer)
     fits = Baselines(folder, settings, settings.judging.metrics, observer)
     outlook = Outlook.of(settings, started, fits.to_come())

@@ -1,27 +1,43 @@
-"""What the runs of a folder record besides their curves, as its ``experiment.toml`` says it."""
+"""What the runs of a folder record, and who is told of them, as its ``experiment.toml`` says it.
+
+Options such as ``--watch`` act on runs while they are made and change none of their numbers. Finished runs are not made
+again, so nothing comes of such an option for them, and that is said.
+"""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Collection
+
 from steepest.recipe import Experiment, flag_of, load_tree, validate_experiment
+from steepest.record.schema import Phase
 from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 from steepest.train.watching import expanded
 
 
-def as_recorded(folder: Folder, experiment: Experiment) -> Experiment:
-    """Return an experiment that says of watched values and paths what the finished runs of its folder have.
+def as_recorded(folder: Folder, experiment: Experiment, watching: Collection[str] = ()) -> Experiment:
+    """Return an experiment that says of such options what the finished runs of its folder have.
 
     Args:
         folder: of the experiment.
         experiment: what is asked for in it.
+        watching: the texts of its callbacks that only watch.
     """
     path = folder.path / "experiment.toml"
-    if not path.is_file() or all(each.key.phase != "final" for each in folder.records()):
+    phases = {each.key.phase for each in folder.records()}
+    if not path.is_file() or not phases:
         return experiment
-    before = validate_experiment(load_tree(path), where=str(path)).protocol
-    update = {"watch": before.watch, "keep_path": before.keep_path}
-    protocol = experiment.protocol.model_copy(update=update)
-    return experiment.model_copy(update={"protocol": protocol})
+    before = validate_experiment(load_tree(path), where=str(path))
+    had, asked = before.protocol, experiment.protocol
+    seen = [each for each in asked.callbacks if each not in watching or each in had.callbacks]
+    update: dict[str, object] = {"callbacks": tuple(seen)} if len(seen) < len(asked.callbacks) else {}
+    if "final" in phases:
+        update |= {"watch": had.watch, "keep_path": had.keep_path}
+    execution = experiment.execution
+    if execution.track != before.execution.track:
+        execution = execution.model_copy(update={"track": before.execution.track})
+    return experiment.model_copy(update={"protocol": asked.model_copy(update=update), "execution": execution})
 
 
 def going_on(folder: Folder, experiment: Experiment, observer: Observer) -> Experiment:
@@ -46,27 +62,47 @@ def going_on(folder: Folder, experiment: Experiment, observer: Observer) -> Expe
     return experiment.model_copy(update={"protocol": asked.model_copy(update=update)})
 
 
-def to_be_recorded(folder: Folder, experiment: Experiment, coming: bool, observer: Observer) -> Experiment:
+def to_be_recorded(
+    folder: Folder,
+    experiment: Experiment,
+    coming: Collection[Phase],
+    observer: Observer,
+    watching: Collection[str] = (),
+) -> Experiment:
     """Return an experiment that says what its runs have when all are finished, and warn of what finished ones lack.
 
-    Finished runs are not made again, so what they did not watch and keep cannot be had from them.
-
     Args:
-        folder, experiment: as for :func:`as_recorded`.
-        coming: whether reported runs are still to be made, which record what is asked for.
+        folder, experiment, watching: as for :func:`as_recorded`.
+        coming: the purposes of the runs that are still to be made, which have what is asked for; reported runs alone
+            are watched and have paths.
         observer: is told the warning.
     """
-    kept = as_recorded(folder, experiment)
+    kept = as_recorded(folder, experiment, watching)
     before, asked = kept.protocol, experiment.protocol
-    lacking: list[str] = []
+    reported: list[str] = []
     if set(expanded(asked.watch)) - set(expanded(before.watch)):
-        lacking.append(f"{flag_of('watch')} {','.join(asked.watch)}")
+        reported.append(f"{flag_of('watch')} {','.join(asked.watch)}")
     if asked.keep_path not in ("", before.keep_path):
-        lacking.append(f"{flag_of('keep_path')} {asked.keep_path}")
-    if lacking:
-        has = "has" if len(lacking) == 1 else "have"
-        where = "on finished runs, but on those to come" if coming else "on finished runs"
-        observer.say(
-            f"warning: {' and '.join(lacking)} {has} no effect {where}; give another --out to make all anew"
+        reported.append(f"{flag_of('keep_path')} {asked.keep_path}")
+    every = [
+        f"{flag_of(name)} {shlex.quote(each)}"
+        for name, had, now in (
+            ("track", kept.execution.track, experiment.execution.track),
+            ("callbacks", before.callbacks, asked.callbacks),
         )
-    return experiment if coming else kept
+        for each in now
+        if each not in had
+    ]
+    for lacking, later in ((reported, "final" in coming), (every, bool(coming))):
+        if lacking:
+            has = "has" if len(lacking) == 1 else "have"
+            where = "on finished runs, but on those to come" if later else "on finished runs"
+            observer.say(
+                f"warning: {' and '.join(lacking)} {has} no effect {where}; give another --out to make all anew"
+            )
+    if not coming:
+        return kept
+    if "final" in coming:
+        return experiment
+    update = {"watch": before.watch, "keep_path": before.keep_path}
+    return experiment.model_copy(update={"protocol": asked.model_copy(update=update)})

@@ -152,7 +152,7 @@ def complete(
         experiment, source = with_tuning_rows(folder, experiment, source, given, observer)
         experiment, given = with_controls(folder, experiment, source, given, observer)
         settings = decide(experiment, source, given, observer)
-        check_folder(folder, experiment, settings.dataset, settings.timed_cells)
+        check_folder(folder, experiment, settings.dataset, settings.timed_cells, settings.codes.libraries)
         with folder.held():
             return _carry_out(experiment, folder, observer, settings, started, yes=yes, earlier=earlier)
 
@@ -169,7 +169,7 @@ def _carry_out(
 ) -> Comparison:
     """Do what :func:`complete` says, in a folder that no other process is working in."""
     began = check_folder(
-        folder, experiment, settings.dataset, settings.timed_cells
+        folder, experiment, settings.dataset, settings.timed_cells, settings.codes.libraries
     )  # another may have begun it
     settings = settings.measured(began, observer)
     fits = Baselines(folder, settings, settings.judging.metrics, observer)
@@ -177,7 +177,7 @@ def _carry_out(
     outlook.check()
     if not yes:
         check_number(settings, folder.history())
-    _write_experiment(folder, as_recorded(folder, experiment), settings)
+    _write_experiment(folder, as_recorded(folder, experiment, settings.codes.watching), settings)
     folder.begin(settings.dataset.fingerprint, settings.dataset.name)
     for of, code in settings.codes.kept():
         folder.keep_code(of, code.name, code.digest, code.sources)
@@ -287,7 +287,7 @@ def _decided(
     settings = settle(settings, runner, started, lambda: fits.expected() / max(crew.most, 1))
     settings = of_length(settings, outlook.noted(settings.length, settings.setup(settings.length)))
     length, protocol = settings.length, experiment.protocol
-    _write_experiment(folder, as_recorded(folder, experiment), settings)
+    _write_experiment(folder, as_recorded(folder, experiment, settings.codes.watching), settings)
     for line in steps_text(settings.plan.cells, settings.arms):
         observer.say(line)
     check_lengths(setup := settings.setup(length))
@@ -302,8 +302,8 @@ def _decided(
     if short := shortness(setup, protocol, settings.plan):
         observer.say(f"warning: {short}")
     history, besides = folder.history(), fits.expected()
-    coming = any(each.phase == "final" for each in expected_runs(setup, history))
-    _write_experiment(folder, to_be_recorded(folder, experiment, coming, observer), settings)
+    coming, watching = {each.phase for each in expected_runs(setup, history)}, settings.codes.watching
+    _write_experiment(folder, to_be_recorded(folder, experiment, coming, observer, watching), settings)
     asked = experiment.execution.workers
     left = plan_seconds(setup, settings.plan.cells, history, besides, asked)
     how_long = f"{about(settings)} {duration(left)}" if left else "nothing left to run"

@@ -44,7 +44,7 @@ from steepest.schedules import LONG, make_schedule
 from steepest.sweep.advice import advice
 from steepest.sweep.arms import PlannedArm
 from steepest.sweep.bench import Bench, share_within
-from steepest.sweep.codes import Codes, codes_of
+from steepest.sweep.codes import Codes, codes_of, kept_libraries
 from steepest.sweep.contestants import Contestant
 from steepest.sweep.defaults import class_weights, equal_lengths, explain_batch_size
 from steepest.sweep.observer import Observer
@@ -175,7 +175,7 @@ class Settings:
         for arm in self.arms:
             check_precision(arm.recipe.precision, device)  # again: a folder's device may be another
         plan = began or ExecutionPlan.model_validate({})
-        libraries = {**plan.libraries, **self.codes.libraries}
+        libraries = kept_libraries(plan.libraries, self.codes.libraries)
         plan = plan.model_copy(update={"torch": torch.__version__, "libraries": libraries, "device": device})
         cells, steps = dict[str, Execution](), dict[str, StepTimings]()
         protocol, nodes = self.experiment.protocol, nodes_of(asked.workers)

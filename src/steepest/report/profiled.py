@@ -41,10 +41,28 @@ class Profiles:
         return [(name, [f"{share * 100:.0f} %" for share in shares]) for name, shares in found]
 
 
-def profiles(comparisons: Sequence[Comparison]) -> Profiles | None:
-    """Return the profiles of arms that all comparisons have; None of fewer than three of these, or two such arms."""
+def once(fingerprints: Sequence[str]) -> list[int]:
+    """Return the places of the comparisons that count: the first one of each data, as the others say nothing new of it.
+
+    Args:
+        fingerprints: of the data of each; those whose data is not known count.
+
+    Example:
+        >>> once(["a", "b", "a", "", ""])
+        [0, 1, 3, 4]
+    """
+    return [i for i, each in enumerate(fingerprints) if not each or each not in fingerprints[:i]]
+
+
+def profiles(comparisons: Sequence[Comparison], fingerprints: Sequence[str] = ()) -> Profiles | None:
+    """Return the profiles of arms that all comparisons have; None of fewer than three of these, or two such arms.
+
+    Args:
+        comparisons: of which the first one of each data counts.
+        fingerprints: of the data of each; each is of other data if left out.
+    """
     costs: list[dict[str, float]] = []
-    for each in comparisons:
+    for each in comparisons if not fingerprints else [comparisons[i] for i in once(fingerprints)]:
         metric = metric_of(each, each.metric)
         costs.append(
             {

@@ -31,6 +31,7 @@ from steepest.report.factors import subject
 from steepest.report.html import embedded_json, own, plotly_script, policy, style, template
 from steepest.report.view import RankingFigure, metric_of, ranking
 from steepest.report.words import listed
+from steepest.wording import counted
 
 LONGEST = 80
 
@@ -97,7 +98,8 @@ def render_sides(sides: Sequence[Side]) -> str:
     """
     sides = _labelled(sides)
     script, comparisons = own("report.js"), [each.comparison for each in sides]
-    found, look = profiled.profiles(comparisons), theme.shared_styles(comparisons)
+    prints, look = [each.fingerprint for each in sides], theme.shared_styles(comparisons)
+    found = profiled.profiles(comparisons, prints)
     library = plotly_script() if found else ""
     changed, same = configuration(sides)
     return template("side_by_side.html.j2").render(
@@ -115,6 +117,7 @@ def render_sides(sides: Sequence[Side]) -> str:
         style=Markup(style()),
         script=Markup(script),
         profiles=found,
+        same_data=same_data(sides) if found else "",
         within=profiled.WITHIN,
         profile_chips=profiled.chips(found, look) if found else [],
         library=Markup(library),
@@ -164,7 +167,9 @@ def sentence(sides: Sequence[Side]) -> str:
         title = metric_of(sides[0].comparison, sides[0].comparison.metric).title
         on = f" on {title}" if len(metrics) == 1 else ""
         count = "both" if len(sides) == 2 else f"all {len(sides)}"
-        return f"Validation chose {next(iter(winners))} in {count} comparisons{on}."
+        of = len(profiled.once([each.fingerprint for each in sides]))
+        of_data = f" of {'one data set' if of == 1 else counted(of, 'data set')}" if of < len(sides) else ""
+        return f"Validation chose {next(iter(winners))} in {count} comparisons{of_data}{on}."
     shown = [
         f"{each.comparison.winner} in {each.label}"
         + (f" ({metric_of(each.comparison, each.comparison.metric).title})" if len(metrics) > 1 else "")
@@ -198,6 +203,19 @@ def remarks(sides: Sequence[Side]) -> list[str]:
 
 def _of_different_data(sides: Sequence[Side]) -> bool:
     return len({(each.comparison.target, each.comparison.task) for each in sides}) == len(sides)
+
+
+def same_data(sides: Sequence[Side]) -> str:
+    """Return which comparisons do not count beside others of the same data, or nothing."""
+    count = profiled.once([each.fingerprint for each in sides])
+    texts = [
+        f"{each.label} (as {next(sides[i].label for i in count if sides[i].fingerprint == each.fingerprint)})"
+        for place, each in enumerate(sides)
+        if place not in count
+    ]
+    if not texts:
+        return ""
+    return f"Of comparisons of the same data and split the first one counts; left out: {listed(texts)}."
 
 
 def unlike(sides: Sequence[Side]) -> str:

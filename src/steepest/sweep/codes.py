@@ -12,6 +12,7 @@ from steepest.components.identity import Code, of_reference, of_value
 from steepest.components.identity.weights import of_weights
 from steepest.components.prefixes import prefix_of
 from steepest.components.prefixes import registry as prefixes
+from steepest.components.registry import Registry
 from steepest.finetuning import registry as ways
 from steepest.models import ModelBuilder, begins_from, with_whole_path
 from steepest.procedures import make_procedure
@@ -105,7 +106,7 @@ def models_of(arms: Iterable[Wanted]) -> dict[str, str | ModelBuilder]:
 def libraries_of(models: Iterable[str], arms: Iterable[Wanted], planner: str) -> dict[str, str]:
     """Return the versions of the libraries that runs depend on, by their names; what is not installed is left out.
 
-    A component declares them under ``libraries``.
+    A component declares them under ``libraries``, and those of single values of its options under ``libraries_with``.
 
     Args:
         models: the models that are trained, as texts.
@@ -116,12 +117,54 @@ def libraries_of(models: Iterable[str], arms: Iterable[Wanted], planner: str) ->
         >>> libraries_of(["linear", "nets.py:Net"], [], DEFAULT_PLANNER)
         {}
     """
-    named = [(prefixes, prefix_of(text)) for text in models]
-    named += [(ways, grammar.parse(arm.finetune).name) for arm in arms if arm.finetune]
-    named.append((planners, grammar.parse(planner).name))
-    entries = [registry.entry(name) for registry, name in named if name and ":" not in name]
-    names = sorted({each for entry in entries for each in entry.more.get("libraries", ())})
-    return {name: found for name in names if (found := version_if_installed(name))}
+    named = [(prefixes, grammar.Spec(prefix_of(text))) for text in models]
+    named += [(ways, grammar.parse(arm.finetune)) for arm in arms if arm.finetune]
+    named.append((planners, grammar.parse(planner)))
+    names: set[str] = set()
+    for registry, spec in named:
+        if spec.name and not spec.is_reference:
+            entry = registry.entry(spec.name)
+            names |= {*entry.more.get("libraries", ())}
+            of_values = entry.more.get("libraries_with", {})
+            for value in (*spec.arguments, *spec.options.values()):
+                names |= {*of_values.get(str(value), ())}
+    return {name: found for name in sorted(names) if (found := version_if_installed(name))}
+
+
+def kept_libraries(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return the versions that a folder keeps: of what its arms need, and of what runs in it were made with.
+
+    A planner that is named no longer leaves nothing behind: what it drew is in the recipes of its runs.
+
+    Args:
+        before: the versions that it has.
+        now: those that its arms need now.
+
+    Example:
+        >>> kept_libraries({"optuna": "4.0", "peft": "0.20"}, {"transformers": "5.2"})
+        {'peft': '0.20', 'transformers': '5.2'}
+    """
+    only_draw = _declared(planners) - _declared(prefixes) - _declared(ways)
+    return {name: version for name, version in before.items() if name not in only_draw} | dict(now)
+
+
+def is_optional(library: str) -> bool:
+    """Return whether a library is one that only some components need.
+
+    Example:
+        >>> is_optional("cmaes"), is_optional("scipy")
+        (True, False)
+    """
+    return any(library in _declared(each) for each in (prefixes, ways, planners))
+
+
+def _declared(registry: Registry) -> set[str]:
+    """Return the libraries that the components of a kind declare."""
+    found: set[str] = set()
+    for entry in registry.entries.values():
+        of_values = entry.more.get("libraries_with", {}).values()
+        found |= {*entry.more.get("libraries", ()), *(each for names in of_values for each in names)}
+    return found
 
 
 def weights_of(models: Iterable[str | ModelBuilder]) -> dict[str, Code]:

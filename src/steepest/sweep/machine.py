@@ -22,8 +22,8 @@ import torch
 from torch import nn
 
 from steepest.errors import FolderError
-from steepest.files import write_atomically
-from steepest.train.aot import cache_folder, cpu_entry
+from steepest.files import cache_folder, write_atomically
+from steepest.train.aot import cpu_entry
 
 WORKER_BYTES = 1_000_000_000
 """Memory that a process takes that makes runs, about, besides the data."""

@@ -26,6 +26,7 @@ from torch import Tensor
 from torch.utils import _pytree as tree
 
 from steepest.errors import FolderError, SteepestError, first_line
+from steepest.files import cache_folder
 from steepest.record.lock import locked
 from steepest.train.program import Traced
 
@@ -56,16 +57,6 @@ class Compiled:
     run: Run
     seconds: float
     name: str = ""
-
-
-def cache_folder() -> Path:
-    """Return the user's folder for compiled steps; ``STEEPEST_CACHE`` puts it elsewhere."""
-    if given := os.environ.get("STEEPEST_CACHE"):
-        return Path(given)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "steepest"
-    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(base) if base else Path.home() / ".cache") / "steepest"
 
 
 def compiler() -> str | None:

@@ -18,7 +18,8 @@ from torch import nn
 from torch.nn.modules import module as modules
 from torch.utils import _pytree as tree
 
-from steepest.train.aot import cache_folder, compiler, instructions
+from steepest.files import cache_folder
+from steepest.train.aot import compiler, instructions
 
 OWN = ("steepest", "torch", "builtins", "collections")
 """Packages whose code is known by their files or versions."""

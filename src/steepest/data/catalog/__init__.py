@@ -11,7 +11,6 @@ import contextlib
 import gzip
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +22,7 @@ import polars as pl
 from steepest.components.registry import Registry
 from steepest.data.download import DownloadError, WrongFileError, download
 from steepest.errors import DataError
-from steepest.files import writing_atomically
+from steepest.files import cache_folder, writing_atomically
 
 __all__ = [
     "SOURCES",
@@ -246,17 +245,6 @@ def places(source: DatasetSource) -> tuple[Path, ...]:
         found = [base / source.directory for base in data_folders()]
         return tuple(each for each in found if each.is_dir())[:1]
     return tuple(path for path, _ in _there(source))
-
-
-def cache_folder() -> Path:
-    """Return the folder in which downloads are kept; it need not exist yet."""
-    if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        base = str(Path.home() / "Library" / "Caches")
-    else:
-        base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(base) / "steepest"
 
 
 def data_folders() -> list[Path]:

@@ -293,8 +293,3 @@ def as_labels(values: NDArray[Any], images: int, where: str) -> pl.Series:
             )
         values = whole
     return as_series("label", values)
-
-
-def with_notes(images: Images, notes: Sequence[Note]) -> Images:
-    """Return images with further notes."""
-    return replace(images, notes=(*images.notes, *notes))

@@ -16,10 +16,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from steepest.data.catalog import SOURCES, cache_folder, open_catalog, places
+from steepest.data.catalog import SOURCES, open_catalog, places
 from steepest.data.images.given import read_source
 from steepest.data.images.pixels import Images
-from steepest.files import write_with_folder
+from steepest.files import cache_folder, write_with_folder
 from steepest.rng import stream
 
 CLOTHES = ("pullover", "coat", "shirt")

@@ -331,7 +331,24 @@ def plan_suite(
     works = [
         work_on(made, each, open_set(each), mine, stored=stored, seeds=count, again=again) for each in chosen
     ]
+    _check_once(works)
     return SuitePlan(made, known, works, stored, again)
+
+
+def _check_once(works: Sequence[SetWork]) -> None:
+    """Refuse the same data twice: ranks, wins and profiles count data sets as independent.
+
+    Raises:
+        OptionError: two sets have the same data.
+    """
+    names: dict[str, str] = {}
+    for work in works:
+        known = names.setdefault(work.settings.dataset.fingerprint, work.chosen.name)
+        if known != work.chosen.name:
+            raise OptionError(
+                f"the data set {work.chosen.name!r} has the data of {known!r}, which would count twice",
+                hint="leave one of the two out.",
+            )
 
 
 def _arms(optimizers: Any) -> list[Arm]:

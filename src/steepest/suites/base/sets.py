@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from steepest.data.catalog import SOURCES, cache_folder, open_catalog
+from steepest.data.catalog import SOURCES, open_catalog
 from steepest.data.images.given import read_source
 from steepest.data.images.pixels import Images
 from steepest.data.options import TableOptions
 from steepest.data.sources.contract import Source
 from steepest.errors import OptionError, unknown_name
 from steepest.experiment.given import opened
-from steepest.files import write_with_folder
+from steepest.files import cache_folder, write_with_folder
 from steepest.rng import stream
 from steepest.studies.base.data import kept_images
 from steepest.suites.base.suite import Size, Suite, SuiteSet

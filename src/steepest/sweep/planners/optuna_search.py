@@ -44,6 +44,7 @@ COMPONENTS = {
         "object": "OptunaSearch",
         "what": "Optuna's samplers and pruners, from earlier results; extra optuna",
         "libraries": ["optuna"],
+        "libraries_with": {"cma-es": ["cmaes"]},
     }
 }
 
