@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from pydantic import Field
 
 from steepest.errors import MissingExtraError, OptionError
 from steepest.record.schema import Record
@@ -20,9 +21,20 @@ from steepest.sweep.contestants import contestants, regularized
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import next_runs, tuning
 from steepest.sweep.planned import PlannedRun, identity
-from steepest.sweep.planner import check_drawn_at_once, make_planner, planner_of, registry
+from steepest.sweep.planner import (
+    PlannedTrial,
+    Tuning,
+    check_drawn_at_once,
+    check_planner,
+    make_planner,
+    planner_of,
+    registry,
+    trial_run,
+)
+from steepest.sweep.planners.grid import Ladder
 from steepest.sweep.planners.halving import Halving
 from steepest.sweep.setup import Setup
+from steepest.testing import PlannerConformance
 from tests.sweep.arms import arms_of, lengths
 
 HAS_OPTUNA = importlib.util.find_spec("optuna") is not None
@@ -87,54 +99,117 @@ def keys(runs: list[PlannedRun]) -> list[Any]:
     return [(run.key, run.recipe, run.length) for run in runs]
 
 
-@pytest.mark.parametrize("tune", [(), TUNE], ids=["rates", "two axes"])
+CHECKS = [name for name in dir(PlannerConformance) if name.startswith("test_")]
+
+
+@pytest.mark.parametrize("check", CHECKS)
 @pytest.mark.parametrize("planner", PLANNERS)
-def test_all_arms_get_as_many_trials_and_no_point_twice(planner: str, tune: tuple[str, ...]) -> None:
-    made = setup(planner, tune=tune)
-    history, runs = play(made)
-    found = {arm.title: tuning(made, arm, history) for arm in made.arms}
-    counts = {len(each.trials) - each.further for each in found.values()}
-    assert counts == {14 if tune else 7}
-    for each in found.values():
-        points = [str(trial.runs[0].rule) + trial.runs[0].recipe.optimizer for trial in each.trials]
-        assert len(set(points)) == len(points)
-        lengths_of = [[run.length for run in trial.runs] for trial in each.trials]
-        assert all(some == sorted(some) for some in lengths_of)
-        assert each.run is not None
-        assert each.run.length == 1.0
-        best = min(each.full, key=lambda run: made.loss(history[identity(run)]))
-        assert each.chosen is best.rule
-        assert [trial.cut for trial in each.trials] == [trial.runs[-1].length < 1.0 for trial in each.trials]
-    tuned = Counter(run.key.name for run in runs if run.key.phase in ("scan", "full"))
-    assert tuned == {name: len({identity(run) for run in each.runs}) for name, each in found.items()}
+def test_a_planner_keeps_the_contract(planner: str, check: str) -> None:
+    class Suite(PlannerConformance):
+        planners = (planner,)
+        refused = ("halving(11)", "optuna(simulated)")
+
+    getattr(Suite(), check)()
 
 
-@pytest.mark.parametrize("planner", PLANNERS)
-def test_the_trials_follow_from_the_results_and_not_from_their_order(planner: str) -> None:
-    whole, _ = play(setup(planner, tune=TUNE))
-    for order in (1, 2):
-        history, runs = play(setup(planner, tune=TUNE), order)
-        assert history.keys() == whole.keys()
-        cut = len(runs) // 3 * order
-        left = dict(list(history.items())[:cut])  # what a killed process leaves
-        again = setup(planner, tune=TUNE)
-        while some := next_runs(again, left):
-            left |= {identity(run): record(run) for run in some}
-        assert left.keys() == whole.keys()
+class Wrong(Ladder):
+    """The grid with one answer that a planner must not give, by its number."""
+
+    name = "wrong"
+    how: int = Field(0, description="which")
+
+    def lengths(self, setup: Setup) -> Any:
+        return {9: (0.5, 0.25, 1.0), 10: 0.25}.get(self.how, super().lengths(setup))
+
+    def described(self, setup: Setup, trials: str) -> Any:
+        return trials if self.how == 11 else super().described(setup, trials)
+
+    def tuning(self, setup: Setup, arm: Any, history: Any, parent: Any) -> Any:
+        found = super().tuning(setup, arm, history, parent)
+        finished = found.chosen is not None
+        first = found.trials[0].runs[0]
+        other = next(each for each in setup.arms if each is not arm)
+        return {
+            0: None,
+            1: Tuning(),
+            2: replace(found, trials=()),
+            3: replace(found, run=None) if finished else found,
+            4: replace(found, chosen=None) if finished else found,
+            5: replace(found, chosen=found.scan[0].rule, run=found.scan[-1]) if finished else found,
+            6: replace(found, trials=(PlannedTrial((setup.make(arm, first.rule, "final", 0),)), *found.trials)),
+            7: replace(found, trials=(PlannedTrial((trial_run(setup, other, other.rule, 1.0, None),)), *found.trials)),
+            8: replace(found, trials=(*found.trials, PlannedTrial(()))),
+            12: replace(found, missing=found.scan) if finished else found,
+            13: replace(found, chosen=first.rule) if not finished else found,
+            14: replace(found, trials=(PlannedTrial((trial_run(setup, arm, first.rule, 0.1, None),)), *found.trials)),
+            15: replace(found, trials=(PlannedTrial((trial_run(setup, arm, first.rule, 1.0, first),)), *found.trials)),
+        }.get(self.how, found)  # fmt: skip
 
 
-@pytest.mark.parametrize("planner", PLANNERS)
-def test_what_is_kept_between_calls_changes_nothing(planner: str) -> None:
-    made = setup(planner)
-    history, runs = play(made)
-    for cut in range(0, len(runs), 5):
-        part = {identity(run): history[identity(run)] for run in runs[:cut]}
-        assert keys(next_runs(made, part)) == keys(next_runs(replace(made), part))
-    other = dict(history)
-    changed = next(identity(run) for run in runs if run.key.phase == "scan")
-    other[changed] = history[changed].model_copy(update={"best": {"log_loss": -1.0}})
-    assert keys(next_runs(made, other)) == keys(next_runs(replace(made), other))
-    assert next_runs(made, history) == []
+SAID = {
+    0: "tuning() of sgd returned None",
+    1: "tuning() of sgd returned neither runs that are missing nor a choice",
+    2: "returned a run as missing that is of no trial",
+    3: "returned a choice without a finished run of a trial",
+    4: "returned neither runs that are missing nor a choice",
+    5: "chose sgd",
+    6: "returned a run of sgd for 'final' with the seed 0",
+    7: "returned a run of adam",
+    8: "returned a trial without runs",
+    9: "lengths() returned (0.5, 0.25, 1.0)",
+    10: "lengths() returned 0.25",
+    11: "described() returned '7 rates'",
+    12: "returned runs as missing that are finished",
+    13: "returned a choice beside runs that are missing",
+    14: "returned a run of 0.1 of the full length, and the shortest of lengths() is 0.25",
+    15: "returned a run that starts from another run than the one before it",
+}
+
+
+@pytest.mark.parametrize("how", SAID)
+def test_what_a_planner_must_not_return_is_refused(how: int) -> None:
+    made = setup("grid")
+    made.memo["planner"] = Wrong(how=how)
+    with pytest.raises(OptionError) as caught:  # noqa: PT012
+        check_planner(planner_of(made), made)
+        play(made)
+    assert SAID[how] in str(caught.value)
+    assert "steepest.testing.PlannerConformance" in caught.value.hint
+
+
+def test_the_suite_finds_what_a_comparison_cannot_see(tmp_path) -> None:
+    """A planner that does not choose the best, and one with fewer trials for one arm than for another."""
+    (tmp_path / "mine.py").write_text(ODD)
+    for name, check in {
+        "Worst": "test_ends_with_the_best",
+        "Forgets": "test_tries_as_many_for_everyone",
+    }.items():
+
+        class Suite(PlannerConformance):
+            planners = (f"{tmp_path / 'mine.py'}:{name}",)
+
+        with pytest.raises(AssertionError):
+            getattr(Suite(), check)()
+
+
+ODD = """
+from dataclasses import replace
+from steepest.sweep.planners.grid import Ladder
+
+class Worst(Ladder):
+    name = "worst"
+
+    def tuning(self, setup, arm, history, parent):
+        found = super().tuning(setup, arm, history, parent)
+        return found if found.chosen is None else replace(found, chosen=found.full[-1].rule, run=found.full[-1])
+
+class Forgets(Ladder):
+    name = "forgets"
+
+    def points(self, setup, arm):
+        found = super().points(setup, arm)
+        return replace(found, rules=found.rules[: 5 if arm.title == "sgd" else 7])
+"""
 
 
 def test_halving_runs_fewer_and_fewer_for_longer_and_longer() -> None:

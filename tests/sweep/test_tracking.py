@@ -25,6 +25,7 @@ from steepest.sweep.tracking import (
     run_name,
     tracked,
 )
+from steepest.testing import TrackerConformance
 
 
 def record(seed: int = 0, outcome: Any = "finished") -> Record:
@@ -103,6 +104,45 @@ def test_every_run_of_a_comparison_is_told(churn, tmp_path, monkeypatch, workers
     records = Folder(tmp_path / "run").records()
     assert {name for name, _ in kept.told} == {experiment_name(tmp_path / "run")}
     assert [each.key for _, each in kept.told] == [each.key for each in records]
+
+
+class TestKept(TrackerConformance):
+    def tracker(self) -> Tracker:
+        return Kept()
+
+
+TRACKER_CHECKS = [name for name in dir(TrackerConformance) if name.startswith("test_")]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("check", TRACKER_CHECKS)
+@pytest.mark.parametrize("name", registry.names())
+def test_our_trackers_conform(name, check, tmp_path, monkeypatch) -> None:
+    """MLflow's client is replaced; its own is in the tests below."""
+    if name == "tensorboard":
+        pytest.importorskip("tensorboard")
+    replaced(monkeypatch)
+
+    class Suite(TrackerConformance):
+        def tracker(self) -> Tracker:
+            return make_tracker(f"{name}:{tmp_path / 'logs'}")
+
+    getattr(Suite(), check)()
+
+
+def test_the_suite_finds_a_tracker_that_fails_at_some_runs() -> None:
+    class Fails(Kept):
+        def run(self, experiment: str, record: Record) -> None:
+            record.test["rmse"] = 1 / len(record.curve)
+
+    class Suite(TrackerConformance):
+        def tracker(self) -> Tracker:
+            return Fails()
+
+    with pytest.raises(ZeroDivisionError):
+        Suite().test_takes_every_run()
+    with pytest.raises(AssertionError, match="changes the record"):
+        Suite().test_changes_no_run()
 
 
 @pytest.mark.parametrize("name", registry.names())

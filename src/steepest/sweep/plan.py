@@ -25,6 +25,7 @@ from steepest.data.variants import ALL
 from steepest.optim.spec import MethodSpec
 from steepest.record.schema import Phase, Record
 from steepest.sweep.arms import PlannedArm
+from steepest.sweep.contract import check_tuning
 from steepest.sweep.planned import History, PlannedRun, identity
 from steepest.sweep.planner import Tuning, planner_of
 from steepest.sweep.setup import Setup
@@ -45,7 +46,9 @@ def tuning(setup: Setup, arm: PlannedArm, history: History) -> Tuning:
     known = setup.memo.get(("tuning", arm.id))
     if known is not None and known.holds(parent, history):
         return known.tuning
-    found = planner_of(setup).tuning(setup, arm, history, parent)
+    planner = planner_of(setup)
+    found = planner.tuning(setup, arm, history, parent)
+    check_tuning(planner, setup, arm, history, parent, found)
     setup.memo["tuning", arm.id] = _Known.of(found, parent, history)
     return found
 

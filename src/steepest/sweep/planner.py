@@ -100,7 +100,7 @@ class Planner(Component):
 
     @abstractmethod
     def lengths(self, setup: Setup) -> tuple[float, ...]:
-        """Return the lengths that a trial's runs can have, in full lengths, ascending; the last one is 1."""
+        """Return the lengths that a trial's runs can have, in full lengths, ascending; without finalists none is 1."""
 
     @abstractmethod
     def tuning(self, setup: Setup, arm: PlannedArm, history: History, parent: PlannedRun | None) -> Tuning:
@@ -148,11 +148,53 @@ def make_planner(text: str) -> Planner:
 
 
 def planner_of(setup: Setup) -> Planner:
-    """Return the planner of a comparison."""
+    """Return the planner of a comparison.
+
+    Raises:
+        OptionError: what it says of its runs is no answer.
+    """
     known = setup.memo.get("planner")
     if known is None:
-        known = setup.memo["planner"] = make_planner(setup.planner)
+        known = make_planner(setup.planner)
+        check_planner(known, setup)
+        setup.memo["planner"] = known
     return known
+
+
+def check_planner(planner: Planner, setup: Setup) -> None:
+    """Refuse a planner whose lengths or words are none.
+
+    Raises:
+        OptionError: they are not.
+    """
+    lengths: Any = planner.lengths(setup)
+    numbers = [each for each in _listed(lengths) if isinstance(each, int | float) and 0 < each <= 1]
+    ascends = numbers == sorted(set(numbers))
+    if not numbers or not ascends or len(numbers) != len(_listed(lengths)):
+        raise refused(
+            planner,
+            f"lengths() returned {lengths!r}",
+            "return the lengths of a trial's runs in full lengths, ascending, above 0 and at most 1, as (0.25, 1.0)",
+        )
+    words: Any = planner.described(setup, "7 rates")
+    if not _listed(words) or not all(isinstance(each, str) for each in words):
+        raise refused(
+            planner, f"described() returned {words!r}", "return texts, such as ['7 rates at full length']"
+        )
+
+
+def _listed(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list | tuple) else ()
+
+
+def refused(planner: Planner, fact: str, cure: str) -> OptionError:
+    """Return the error of a planner that breaks its contract."""
+    return OptionError(
+        f"the planner {str(planner)!r}: {fact}", hint=f"{cure}; {_SUITE} checks a planner in a test file."
+    )
+
+
+_SUITE = "steepest.testing.PlannerConformance"
 
 
 def check_lengths(setup: Setup) -> None:

@@ -1,4 +1,4 @@
-"""Conformance suites for optimizers, models, losses, procedures, regularizers, callbacks and sources of your own.
+"""Conformance suites for optimizers, models, losses, procedures, regularizers, callbacks, planners and more.
 
 They are those of this project. In a test file of yours, five lines run every check that applies::
 
@@ -11,7 +11,8 @@ They are those of this project. In a test file of yours, five lines run every ch
 :class:`MethodConformance` is the one for a method that is no rule, :class:`ModelConformance` for a model,
 :class:`ObjectiveConformance` for a training loss, :class:`ProcedureConformance` for a procedure,
 :class:`RegularizerConformance` for a regularizer, :class:`CallbackConformance` for a callback,
-:class:`SourceConformance` for a source of data.
+:class:`PlannerConformance` for a planner, :class:`SourceConformance` for a source of data,
+:class:`TrackerConformance` for a tracker.
 """
 
 from __future__ import annotations
@@ -21,10 +22,12 @@ from steepest.testing.methods import MethodConformance
 from steepest.testing.models import ModelConformance
 from steepest.testing.objectives import ObjectiveConformance
 from steepest.testing.optimizers import OptimizerConformance
+from steepest.testing.planners import PlannerConformance
 from steepest.testing.procedures import ProcedureConformance
 from steepest.testing.regularizers import RegularizerConformance
 from steepest.testing.sources import SourceConformance
 from steepest.testing.suite import RuleConformance
+from steepest.testing.trackers import TrackerConformance
 
 __all__ = [
     "CallbackConformance",
@@ -32,8 +35,10 @@ __all__ = [
     "ModelConformance",
     "ObjectiveConformance",
     "OptimizerConformance",
+    "PlannerConformance",
     "ProcedureConformance",
     "RegularizerConformance",
     "RuleConformance",
     "SourceConformance",
+    "TrackerConformance",
 ]
