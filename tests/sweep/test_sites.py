@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from steepest.errors import MissingExtraError, OptionError
 from steepest.recipe import ExecutionOptions, validate_experiment, with_workers
-from steepest.sweep import machine
+from steepest.sweep import machine, ray_cluster
+from steepest.sweep.codes import codes_of
 from steepest.sweep.machine import WORKER_BYTES, cores, cpu_quota
 from steepest.sweep.processes import Processes
 from steepest.sweep.site import Machine, room
 from steepest.sweep.sites import nodes_of, site_of
 from steepest.sweep.timing import workers_for
+from steepest.sweep.wanted import Objects, wanted_arms
 
 CHOSEN = [("3", 3), (3, 3), ("ray", "ray"), ("ray://node7:10001", "ray://node7:10001"), (None, None)]
 WRONG = [
@@ -72,6 +76,54 @@ def test_a_missing_extra_is_named(workers, monkeypatch) -> None:
     with pytest.raises(MissingExtraError, match="needs the package ray, which is not installed") as caught:
         nodes_of(workers)
     assert caught.value.hint.startswith("pip install '.[ray]'")
+
+
+class Node:
+    """What ``ray.remote`` makes of a function, on machines that have other versions."""
+
+    def __init__(self, function: Any, has: dict[str, str]) -> None:
+        self.function, self.has = function, has
+
+    def options(self, **where: Any) -> Node:
+        del where
+        return self
+
+    def remote(self, *arguments: Any) -> dict[str, str]:
+        return self.function(*arguments) | self.has
+
+
+@pytest.mark.parametrize(
+    ("has", "said"),
+    [
+        ({"torch": "0.4"}, "the machine 'node7' of 'ray://head:1' has torch 0.4, and this one "),
+        ({"peft": "0.1"}, "has peft 0.1, and this one 9.9"),
+        ({"peft": ""}, "has no peft, and this one 9.9"),
+        ({"optuna": "0.1"}, ""),
+        ({}, ""),
+    ],
+)
+def test_machines_have_the_libraries_that_the_arms_need(monkeypatch, has: dict[str, str], said: str) -> None:
+    """Optuna draws where the comparison is led."""
+    monkeypatch.setattr("steepest.sweep.codes.version_if_installed", lambda name: "9.9")
+    monkeypatch.setattr("steepest.version.version_if_installed", lambda name: "9.9")
+    tree = {"data": {}, "model": {"model": "hf:folder"}, "factors": {"finetune": ["lora(8)"]}}
+    codes = codes_of(wanted_arms(validate_experiment(tree), Objects()), "optuna")
+    assert codes.run_libraries == ["peft", "transformers"]
+    where = SimpleNamespace(NodeAffinitySchedulingStrategy=lambda node, soft: None)
+    monkeypatch.setitem(sys.modules, "ray.util.scheduling_strategies", where)
+    node = {"NodeID": "7", "Alive": True, "NodeManagerHostname": "node7", "Resources": {"CPU": 4.0}}
+    fake = SimpleNamespace(
+        remote=lambda **options: lambda function: Node(function, has),
+        nodes=lambda: [node],
+        get=lambda found, timeout: found,
+    )
+    if not said:
+        [made] = ray_cluster._checked(fake, "ray://head:1", codes.run_libraries)
+        assert (made.name, made.cores) == ("node7", 4)
+        return
+    with pytest.raises(OptionError) as caught:
+        ray_cluster._checked(fake, "ray://head:1", codes.run_libraries)
+    assert said in str(caught.value)
 
 
 def test_a_task_of_slurm_has_its_cores(monkeypatch) -> None:

@@ -178,7 +178,7 @@ class Settings:
         libraries = kept_libraries(plan.libraries, self.codes.libraries)
         plan = plan.model_copy(update={"torch": torch.__version__, "libraries": libraries, "device": device})
         cells, steps = dict[str, Execution](), dict[str, StepTimings]()
-        protocol, nodes = self.experiment.protocol, nodes_of(asked.workers)
+        protocol, nodes = self.experiment.protocol, nodes_of(asked.workers, self.codes.run_libraries)
         decides = asked.compile != "off" or protocol.equal == "seconds" or protocol.minutes is not None
         once = len(self.timed_cells) >= MANY_CELLS and not decides
         share = share_within(protocol.minutes, [len(cell.methods) for cell in self.timed_cells.values()])

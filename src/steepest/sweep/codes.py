@@ -48,6 +48,11 @@ class Codes:
     weights: dict[str, Code] = field(default_factory=dict[str, Code])
     libraries: dict[str, str] = field(default_factory=dict[str, str])
 
+    @property
+    def run_libraries(self) -> list[str]:
+        """The names of those libraries that the runs themselves need, wherever they are made."""
+        return [name for name in self.libraries if name not in _only_draw()]
+
     def kept(self) -> Iterator[tuple[str, Code]]:
         """Yield what a folder keeps: every code of the user, that of callbacks that only watch, and of weights."""
         yield from self
@@ -144,8 +149,8 @@ def kept_libraries(before: Mapping[str, str], now: Mapping[str, str]) -> dict[st
         >>> kept_libraries({"optuna": "4.0", "peft": "0.20"}, {"transformers": "5.2"})
         {'peft': '0.20', 'transformers': '5.2'}
     """
-    only_draw = _declared(planners) - _declared(prefixes) - _declared(ways)
-    return {name: version for name, version in before.items() if name not in only_draw} | dict(now)
+    drawn = _only_draw()
+    return {name: version for name, version in before.items() if name not in drawn} | dict(now)
 
 
 def is_optional(library: str) -> bool:
@@ -156,6 +161,11 @@ def is_optional(library: str) -> bool:
         (True, False)
     """
     return any(library in _declared(each) for each in (prefixes, ways, planners))
+
+
+def _only_draw() -> set[str]:
+    """Return the libraries that only planners need, which draw trials where a comparison is led."""
+    return _declared(planners) - _declared(prefixes) - _declared(ways)
 
 
 def _declared(registry: Registry) -> set[str]:

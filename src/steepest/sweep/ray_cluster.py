@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -187,8 +187,12 @@ def _reason(error: Exception) -> str:
     return lines[-1] if any(each.startswith("Traceback") for each in lines) else " ".join(lines)
 
 
-def nodes_of(address: str) -> list[Machine]:
+def nodes_of(address: str, libraries: Sequence[str] = ()) -> list[Machine]:
     """Return the machines of a cluster; those of ``ray`` are this one, or those that this process is connected to.
+
+    Args:
+        address: of the cluster.
+        libraries: besides torch, on which the runs depend.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -199,18 +203,18 @@ def nodes_of(address: str) -> list[Machine]:
         known = memory()
         return [Machine(cores(), None if known is None else known[1])]
     with connection(address):
-        return _checked(ray, address)
+        return _checked(ray, address, libraries)
 
 
-def _checked(ray: Any, address: str) -> list[Machine]:
+def _checked(ray: Any, address: str, libraries: Sequence[str]) -> list[Machine]:
     """Return the machines of the cluster, each of which has said what is installed there."""
     strategies = importlib.import_module("ray.util.scheduling_strategies")
-    ask, here, found = ray.remote(num_cpus=0, max_retries=0)(about), about(), list[Machine]()
+    ask, here, found = ray.remote(num_cpus=0, max_retries=0)(about), about(libraries), list[Machine]()
     alive = [each for each in ray.nodes() if each["Alive"]]
     asked = {
         each["NodeID"]: ask.options(
             scheduling_strategy=strategies.NodeAffinitySchedulingStrategy(each["NodeID"], soft=False)
-        ).remote()
+        ).remote([*libraries])
         for each in alive
     }
     for each in alive:
@@ -222,10 +226,12 @@ def _checked(ray: Any, address: str) -> list[Machine]:
                 f"the machine {name!r} of {address!r} cannot make runs: {first_line(getattr(error, 'cause', error))}",
                 hint="install steepest with the same versions of Python and torch on all of them.",
             ) from None
-        other = next((what for what in ("steepest", "torch") if there[what] != here[what]), None)
+        names = ("steepest", "torch", *libraries)
+        other = next((what for what in names if there[what] != here[what]), None)
         if other is not None:
+            has = f"{other} {there[other]}" if there[other] else f"no {other}"
             raise OptionError(
-                f"the machine {name!r} of {address!r} has {other} {there[other]}, and this one {here[other]}",
+                f"the machine {name!r} of {address!r} has {has}, and this one {here[other] or 'none'}",
                 hint="install the same versions everywhere: results depend on them.",
             )
         has = each["Resources"]

@@ -80,11 +80,16 @@ class RayWorker:
             os._exit(1)
 
 
-def about() -> dict[str, str]:
-    """Return what has to be the same on all machines for runs to have the same bits."""
+def about(libraries: Sequence[str]) -> dict[str, str]:
+    """Return what has to be the same on all machines for runs to have the same bits; empty where it is not installed.
+
+    Args:
+        libraries: besides torch, on which the runs depend.
+    """
     import torch
 
     from steepest.train.aot import instructions
-    from steepest.version import version
+    from steepest.version import version, version_if_installed
 
-    return {"steepest": version(), "torch": torch.__version__, "processor": instructions()}
+    found = {"steepest": version(), "torch": torch.__version__, "processor": instructions()}
+    return found | {name: version_if_installed(name) for name in libraries}

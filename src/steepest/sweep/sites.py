@@ -10,11 +10,12 @@ from steepest.sweep.site import Machine, Site
 from steepest.wording import counted
 
 
-def nodes_of(workers: int | str | None) -> list[Machine] | None:
+def nodes_of(workers: int | str | None, libraries: Sequence[str] = ()) -> list[Machine] | None:
     """Return the machines of a cluster; None where workers are processes of this machine.
 
     Args:
         workers: how many were asked for, or in which cluster.
+        libraries: besides torch, on which the runs depend.
 
     Raises:
         MissingExtraError: what a cluster needs is not installed.
@@ -24,7 +25,7 @@ def nodes_of(workers: int | str | None) -> list[Machine] | None:
         return None
     from steepest.sweep import ray_cluster  # imports an extra when it is used
 
-    return ray_cluster.nodes_of(workers)
+    return ray_cluster.nodes_of(workers, libraries)
 
 
 def described(nodes: Sequence[Machine] | None, together: int) -> Iterator[str]:
