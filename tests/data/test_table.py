@@ -7,6 +7,7 @@ import io
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -139,8 +140,36 @@ def test_a_number_that_explains_the_target_is_named() -> None:
     x = np.linspace(0, 1, 500)
     frame = {"x": x, "noise": np.random.default_rng(0).normal(size=500), "y": 3 * x + 0.001}
     warned = texts(read_table(frame, target="y"), "warning")
-    assert "x alone explains 9" in warned
+    assert "x alone explains 100.0%" in warned
     assert "noise" not in warned
+
+
+@pytest.mark.parametrize("rows", [60, 190, 400])
+@pytest.mark.parametrize("draw", ["normal", "lognormal"])
+def test_a_copy_of_the_target_in_another_unit_is_named_in_small_tables(rows: int, draw: str) -> None:
+    for seed in range(3):
+        stream = np.random.default_rng(seed)
+        dollars, noise = getattr(stream, draw)(size=rows), stream.normal(size=(20, rows))
+        frame = {"eur": 0.9 * dollars, **{f"noise {i}": each for i, each in enumerate(noise)}, "usd": dollars}
+        notes = read_table(frame, target="usd").dataset().notes
+        assert [each.giveaway for each in notes if each.giveaway] == ["eur"]
+
+
+@pytest.mark.parametrize("column", ["is paid", "paid, EUR"])
+def test_the_advice_about_missing_values_and_parts_of_dates_names_their_column_once(column: str) -> None:
+    draw = np.random.default_rng(0)
+    late = np.arange(600) % 2 == 0
+    paid = np.where(late, np.nan, draw.normal(size=600))
+    day = np.datetime64("2024-01-01") + 7 * draw.integers(0, 50, 600) + np.where(late, 6, 0)
+    frame = {"x": draw.normal(size=600), column: paid, "sent": day, "left": np.where(late, "yes", "no")}
+    notes = [each for each in read_table(frame, target="left").dataset().notes if each.giveaway]
+    assert [each.giveaway for each in notes] == ["sent", column]
+    assert f"whether {column} is missing alone predicts 100.0%" in notes[1].text
+    for each in notes:
+        option, value = shlex.split(each.text.removesuffix(".").rpartition(": ")[2])
+        assert option == "--drop"
+        dropped = read_table(frame, target="left", drop=value).dataset()
+        assert list(dropped.provenance["left_out"]) == [each.giveaway]
 
 
 def test_nothing_of_test_rows_is_learned() -> None:

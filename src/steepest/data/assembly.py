@@ -192,7 +192,14 @@ def assemble(
     about_features: list[Note] = []
     if given is None or given.columns is None:
         categorical, continuous = list(encoder.cardinalities), list(encoder.continuous)
-        revealing = giveaways(made.parts["train"], categorical, continuous, target, classes=len(classes))
+        revealing = giveaways(
+            made.parts["train"],
+            categorical,
+            continuous,
+            target,
+            classes=len(classes),
+            sources=columns.sources,
+        )
         about_features = [*_about_min_count(options, categorical), *revealing]
     notes = (
         *rows.notes,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
+from steepest.components.comma_lists import shell_name
 from steepest.data.dataset import Note
 from steepest.data.judge import Doubt, Judged, judged, likely, without_percent
 from steepest.data.notation import PLAIN, Notation
@@ -110,7 +110,7 @@ def _notes(columns: Sequence[Judged], reading: Reading) -> list[Note]:
     if codes:
         shown = ", ".join(f"{each.name} ({each.facts['zero']!r})" for each in codes)
         text = f"kept as text because of leading zeros: {shown}"
-        notes.append(Note("info", f"{text}; --continuous {shlex.quote(codes[0].name)} makes numbers of it."))
+        notes.append(Note("info", f"{text}; --continuous {shell_name(codes[0].name)} makes numbers of it."))
     marks: dict[str, list[str]] = {}
     for each in columns:
         for found in each.facts["marks"] if each.dtype is not None else ():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from difflib import get_close_matches
@@ -10,6 +9,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from steepest.components.comma_lists import shell_name
 from steepest.data import dates
 from steepest.data.labels import as_label, as_text
 from steepest.data.mixed import Words
@@ -83,6 +83,13 @@ class Columns:
     def continuous(self) -> list[str]:
         """Names of the continuous features, date parts last."""
         return self.of("continuous") + [name for _, _, name in self._parts(categorical=False)]
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """The column that each feature is made of, by the feature's name."""
+        own = {each.name: each.name for each in self.columns if each.role in ("categorical", "continuous")}
+        parts = [*self._parts(categorical=True), *self._parts(categorical=False)]
+        return own | {name: each.name for each, _, name in parts}
 
     @property
     def required(self) -> list[str]:
@@ -235,7 +242,7 @@ def as_number(values: pl.Series, form: str | None = None, zone: str | None = Non
             f"column {values.name!r} is continuous but holds {values[int(lost[0])]!r} in row {int(lost[0]) + 1}"
             f" ({counted(len(lost), 'such value')})",
             hint=f"{words.cure + '; ' if (words := Words.of(values)) else ''}if it is a category: "
-            f"--categorical {shlex.quote(values.name)} instead of --continuous.{words.below if words else ''}",
+            f"--categorical {shell_name(values.name)} instead of --continuous.{words.below if words else ''}",
         )
     return numbers.fill_nan(None)
 
@@ -248,7 +255,7 @@ def check_finite(values: pl.Series, name: str, *, cure: str = "") -> None:
         raise DataError(
             f"column {name!r} holds {counted(len(infinite), 'infinite value')}, "
             f"the first ({values[first]}) in row {first + 1}",
-            hint=f"correct them in the table, or {cure or f'leave the column out: --drop {name}'}.",
+            hint=f"correct them in the table, or {cure or f'leave the column out: --drop {shell_name(name)}'}.",
         )
 
 

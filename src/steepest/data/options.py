@@ -9,8 +9,17 @@ from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
+from steepest.components.comma_lists import names_in
 from steepest.data.names import plain_in
 from steepest.data.split_rule import BY_TIME, SplitRule
 from steepest.errors import OptionError, hint_of, unknown_name
@@ -229,9 +238,11 @@ class TableOptions(BaseModel):
         "features", "categorical", "continuous", "drop", "decode", "text", "missing", mode="before"
     )
     @classmethod
-    def _listed(cls, value: Any) -> Any:
-        if isinstance(value, str):
+    def _listed(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, str) and info.field_name == "missing":  # a mark may be a quotation mark
             return [each.strip() for each in value.split(",") if each.strip()]
+        if isinstance(value, str):
+            return names_in(value)
         value = [value] if isinstance(value, Integral) else value
         names = list(value) if isinstance(value, list | tuple | set | frozenset) else value
         return [_named(each) for each in names] if isinstance(names, list) else names

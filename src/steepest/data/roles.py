@@ -14,7 +14,6 @@ The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +21,7 @@ from typing import cast
 
 import polars as pl
 
+from steepest.components.comma_lists import shell_name
 from steepest.data import dates
 from steepest.data.columns import Column, Columns, Role, as_number, check_finite, kind_of
 from steepest.data.dataset import Note
@@ -295,11 +295,11 @@ def _whole_numbers(frame: pl.DataFrame, columns: Columns, options: TableOptions)
     for found, why in ((codes, "by their names"), (few, "having few values")):
         if found:
             text = f"whole numbers used as categories, {why}: {_counted_values(found)}"
-            name = shlex.quote(found[0][0])
+            name = shell_name(found[0][0])
             notes.append(Note("info", f"{text}; --continuous {name} uses them as numbers."))
     if quantities:
         text = f"whole numbers used as quantities: {_counted_values(quantities)}"
-        name = shlex.quote(quantities[0][0])
+        name = shell_name(quantities[0][0])
         notes.append(Note("info", f"{text}; if one is a code: --categorical {name} makes categories of it."))
     return notes
 
@@ -325,7 +325,7 @@ def _left_out(columns: Columns) -> list[Note]:
 
 def _cure(reason: str, column: Column) -> str:
     """Return what to do if a column is to be used nevertheless."""
-    name = shlex.quote(column.name)
+    name = shell_name(column.name)
     if reason in (IDENTIFIER, SPLIT_GROUPS):
         return f" (--{'continuous' if column.kind == 'integer' else 'categorical'} {name} keeps it)"
     if reason != TEXT:

@@ -13,6 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 from torch import Tensor
 
+from steepest.components.comma_lists import shell_name
 from steepest.data.columns import check_finite
 from steepest.data.crowding import Crowd, about_column, about_target, crowded, middle
 from steepest.data.dataset import Note
@@ -59,7 +60,7 @@ class Standardization:
         known, missing = values.drop_nulls(), values.null_count() > 0
         if len(known) == 0:
             return cls(0.0, 1.0, missing)
-        check_size(values, cure=f"leave the column out: --drop {values.name}")
+        check_size(values, cure=f"leave the column out: --drop {shell_name(values.name)}")
         shift = int(known.min()) if beyond_floats(known) else 0  # pyright: ignore[reportArgumentType]
         numbers = _less(known, shift)
         low, high = float(numbers.min()), float(numbers.max())
@@ -143,7 +144,7 @@ class Standardization:
             raise DataError(
                 f"column {values.name!r} holds {values[int(far[0])]:g} in row {far[0] + 1}, "
                 f"{np.abs(scores[far[0]]):.0e} standard deviations from the training rows' mean",
-                hint=f"correct it in the table, or leave the column out: --drop {values.name}.",
+                hint=f"correct it in the table, or leave the column out: --drop {shell_name(values.name)}.",
             )
         return scores, lacking
 

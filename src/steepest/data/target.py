@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import numpy as np
@@ -34,7 +35,8 @@ def check_there(frame: pl.DataFrame, target: str, where: str) -> None:
             one, *others = several
             raise DataError(
                 f"{len(several)} targets are named, {', '.join(map(repr, several))}: a comparison has one",
-                hint=f"run one comparison per target without the others: --target {one} --drop {','.join(others)}.",
+                hint=f"run one comparison per target without the others: --target {shlex.quote(one)} --drop "
+                f"{shlex.quote(','.join(others))}.",
             )
         error = unknown_name("column", target, frame.columns)
         raise DataError(f"there is no column {target!r} in {where}", hint=error.hint)

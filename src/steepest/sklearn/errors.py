@@ -49,7 +49,7 @@ _KINDS: tuple[type[SteepestError], ...] = (
 _INSTEAD = {
     r"--task classification": "SteepestClassifier",
     r"--task regression": "SteepestRegressor",
-    r"leave the column out: --drop \S+?(?=\.?$)": "leave the column out of X",
+    r"leave the column out: --drop (?:'.*'|\S+?)(?=\.?$)": "leave the column out of X",
     r"(\(--text\)), and --drop it": r"\1, and out of X",
     r"smaller --validation and --test shares": "a smaller validation_fraction",
 }
