@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -50,6 +51,22 @@ def played(
             key=run.key, lr=0.1, steps=run.recipe.steps, outcome="finished", best={"log_loss": 1.0}, test=test
         )
     return history, gone[0]
+
+
+def changing(seconds: float, made: Setup, paces: Callable[[int], float]) -> dict[tuple[str, int], Record]:
+    """Make the runs that end in time where the pace of each depends on how many there were before it."""
+    history: dict[tuple[str, int], Record] = {}
+    gone = [0.0]
+    deadline = Deadline(lambda: seconds - gone[0])
+    while (part := deadline.part(made, TIMES, history)) and (runs := next_runs(part, history)):
+        run = runs[0]
+        spent = run_seconds(TIMES, Expected(run.arm, run.key.phase, run.expected_steps, length=run.length))
+        gone[0] += paces(len(history)) * spent
+        history[run.key.recipe, run.key.seed] = Record(
+            key=run.key, lr=0.1, steps=run.recipe.steps, outcome="finished", best={"log_loss": 1.0},
+            test={"log_loss": 1.0} if run.read_test else {},
+        )  # fmt: skip
+    return history
 
 
 def five(*texts: str, **options: Any) -> Setup:
@@ -173,6 +190,43 @@ def test_runs_that_are_slower_than_expected_leave_seeds_out() -> None:
     assert gone <= 1.1 * seconds
 
 
+def test_a_forecast_that_was_too_slow_is_corrected_before_a_seed_has_a_rate() -> None:
+    """The tuning that the first forecast gave up was never taken up again, however fast the runs were."""
+    made = five("sgd", "adam")
+    seconds = 0.6 * plan_seconds(made, TIMES, {})
+    first = Deadline(lambda: seconds).part(made, TIMES, {})
+    assert first is not None
+    assert (first.scan_rates, first.full_rates) != (made.scan_rates, made.full_rates)
+    history, gone = played(made, seconds, pace=0.5)
+    assert gone < seconds
+    assert not next_runs(made, history)
+
+
+def test_runs_that_were_slow_at_first_only_cost_nothing_in_the_end() -> None:
+    """What the first runs took beside their steps was held against all that came after them."""
+    made = five("sgd", "adam")
+    seconds = 1.5 * plan_seconds(made, TIMES, {})
+    history = changing(seconds, made, lambda before: 6.0 if before < 4 else 0.8)
+    part = largest_part(made, TIMES, history, 0.0)
+    assert part is not None
+    assert (part.scan_rates, part.full_rates, len(part.seeds)) == (made.scan_rates, made.full_rates, 5)
+    assert part.has_references
+
+
+@pytest.mark.parametrize("share", [0.35, 0.5, 0.7, 0.9])
+def test_tuning_is_the_same_for_all_arms_and_is_not_gone_on_with_after_a_seed(share: float) -> None:
+    made = five("sgd", "adam")
+    history = changing(share * plan_seconds(made, TIMES, {}), made, lambda before: 2.0 if before < 5 else 0.3)
+    phases = [each.key.phase for each in history.values()]
+    assert "final" in phases
+    assert not {"scan", "full"} & set(phases[phases.index("final") :])
+    part = largest_part(made, TIMES, history, 0.0)
+    assert part is not None
+    assert len(part.arms) == 2
+    one, other = (tuning(part, arm, history) for arm in part.arms)
+    assert (len(one.scan), len(one.full)) == (len(other.scan), len(other.full))
+
+
 def test_what_is_left_out_is_named() -> None:
     made = five()
     _, five_seeds, _, three, two, _, one = parts(made)
@@ -229,7 +283,7 @@ def test_a_comparison_ends_with_what_is_complete_and_goes_on_with_the_same_lengt
     rows = [row for row in result.comparison.rows if row.kind == "arm"]
     assert [row.seeds for row in rows] == [seeds] * arms
     assert any(said in each for each in result.comparison.warnings)
-    lost = "Left out, as the time budget of 5 minutes was used up: adam(lr=0.02)."
+    lost = "Left out, as not expected to end within the time budget of 5 minutes: adam(lr=0.02)."
     assert (lost in result.comparison.sentence) == (arms == 1)
     assert len(Folder(tmp_path / "x").records()) == runs
     length = load_tree(tmp_path / "x" / "experiment.toml")["plan"]["length"]
@@ -239,6 +293,25 @@ def test_a_comparison_ends_with_what_is_complete_and_goes_on_with_the_same_lengt
     assert not any("is used up" in each for each in again.comparison.warnings)
     assert "Left out" not in again.comparison.sentence
     assert [row.seeds for row in again.comparison.rows if row.kind == "arm"] == [3, 3]
+
+
+def test_how_much_of_the_budget_is_used_is_said_where_the_rest_was_not_expected_to_fit(
+    churn_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It said that the budget was used up, while half of it was left."""
+    made = st.plan(
+        churn_csv, target="churned", optimizers=["sgd(lr=0.1)"], minutes=5, epochs=2, seeds=2, model="linear",
+        baseline="none", compile="off", device="cpu", workers=1,
+    )  # fmt: skip
+    asked = iter([1e6, 1e6, 1e6])
+    monkeypatch.setattr("steepest.experiment.run.time_left", lambda clock: lambda: next(asked, 1e-9))
+    told = Listening()
+    made.run(tmp_path / "x", observer=told)
+    [warning] = [each for each in told.said if "which leaves out" in each]
+    assert re.match(
+        r"warning: of the time budget of 5 minutes [\d.]+ m?s are used, and what is missing", warning
+    )
+    assert not any("used up" in each for each in told.said)
 
 
 def test_without_a_budget_more_minutes_are_refused(churn_csv: Path, tmp_path: Path) -> None:

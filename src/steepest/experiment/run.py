@@ -69,6 +69,7 @@ from steepest.report.progress import (
     rows_text,
     steps_of,
     steps_text,
+    time_used,
 )
 from steepest.report.worded import worded
 from steepest.report.words import listed
@@ -207,14 +208,16 @@ def _carry_out(
         settings, setup, why = _decided(
             experiment, folder, observer, settings, started, runner, fits, crew, outlook
         )
-        left = time_left(Clock.of(experiment.protocol, started))
+        clock = Clock.of(experiment.protocol, started)
+        left = time_left(clock)
         deadline = None if left is None else Deadline(left)
         part = setup if deadline is None else deadline.part(setup, runner.cells, folder.history())
         if part is not None and (lacking := left_out(setup, part)):
             observer.say(f"warning: the time budget is expected to leave out {listed(lacking)}")
         history = carry_out(runner, setup, crew, asked, fits.expected, deadline)
     whole, minutes = setup, experiment.protocol.minutes
-    setup, late = _in_time(whole, runner, history, minutes)
+    used = "" if left is None else time_used(minutes or 0.0, clock.gone, left())
+    setup, late = _in_time(whole, runner, history, minutes, used)
     if late:
         observer.say(f"warning: {late}")
     fitted = fits.on_test_sets()
@@ -244,8 +247,10 @@ def _carry_out(
     return comparison
 
 
-def _in_time(setup: Setup, runner: Runner, history: History, minutes: float | None) -> tuple[Setup, str]:
-    """Return what of a comparison is complete, and what a time budget has left out of it, if it has.
+def _in_time(
+    setup: Setup, runner: Runner, history: History, minutes: float | None, used: str
+) -> tuple[Setup, str]:
+    """Return what of a comparison is complete, and what a time budget, used as is said, has left out, if it has.
 
     Raises:
         OptionError: no arm is complete.
@@ -254,15 +259,13 @@ def _in_time(setup: Setup, runner: Runner, history: History, minutes: float | No
     again = command("resume", runner.folder.path)
     if part is None:
         raise OptionError(
-            f"the time budget of {counted(minutes or 0, 'minute')} is used up, and no arm is complete",
+            f"{used}, and no arm is complete",
             hint=f"`{again} --minutes N` goes on with the {counted(len(history), 'run')} that are kept.",
         )
     lacking = left_out(setup, part)
     if not lacking:
         return part, ""
-    text = (
-        f"the time budget of {counted(minutes or 0, 'minute')} is used up, which leaves out {listed(lacking)}"
-    )
+    text = f"{used}, which leaves out {listed(lacking)}"
     return part, f"{text}; `{again}` goes on for as long again, `{again} --minutes N` for longer."
 
 

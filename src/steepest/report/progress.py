@@ -8,6 +8,7 @@ from steepest.data.dataset import Dataset
 from steepest.data.encode import INDICATOR
 from steepest.objectives.target import target_of
 from steepest.recipe import FACTOR, SUBJECTS, Execution, varying
+from steepest.report import format as fmt
 from steepest.report.words import listed
 from steepest.sweep.arms import PlannedArm
 from steepest.sweep.estimate import made_otherwise
@@ -220,8 +221,30 @@ def arms_left_out(whole: Setup, part: Setup, minutes: float | None) -> str:
     """
     have = {arm.id for arm in part.arms}
     names = [arm.title for arm in whole.arms if arm.id not in have]
-    used = f"the time budget of {counted(minutes or 0, 'minute')} was used up"
-    return f"Left out, as {used}: {listed(names)}." if names else ""
+    budget = f"the time budget of {counted(minutes or 0, 'minute')}"
+    return f"Left out, as not expected to end within {budget}: {listed(names)}." if names else ""
+
+
+def time_used(minutes: float, gone: float, left: float) -> str:
+    """Return how much of a time budget is used where nothing more is begun.
+
+    Args:
+        minutes: the budget.
+        gone: seconds since it began.
+        left: seconds that runs could still have had, in which what comes next was not expected to end.
+
+    Example:
+        >>> time_used(2.0, 76.0, 41.0)
+        'of the time budget of 2 minutes 76 s are used, and what is missing was not expected to fit into the rest'
+        >>> time_used(2.0, 121.0, -3.0)
+        'the time budget of 2 minutes is used up'
+    """
+    budget = f"the time budget of {counted(minutes, 'minute')}"
+    if left <= 0:
+        return f"{budget} is used up"
+    return (
+        f"of {budget} {fmt.seconds(gone)} are used, and what is missing was not expected to fit into the rest"
+    )
 
 
 def left_out(whole: Setup, part: Setup) -> list[str]:

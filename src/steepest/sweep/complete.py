@@ -40,7 +40,11 @@ def complete(
     most = at_a_time(setup, runner.cells, history, workers, besides())
     if most > 1:
         crew.allow(most)
+        if deadline is not None:
+            deadline.beside = most
         Together(runner, setup, told, crew, besides, deadline).complete(history)
+    if deadline is not None:
+        deadline.beside = 1
     while not crew.idle:  # so that nothing runs beside what is timed
         crew.hear(wait=True)
     part: Setup | None = setup
