@@ -16,6 +16,7 @@ from sklearn.metrics import accuracy_score, log_loss, mean_squared_error, r2_sco
 
 import steepest as st
 from steepest.errors import DataError, FolderError, OptionError
+from steepest.report.scores import score_lines
 from tests.cli.conftest import QUICK
 from tests.conftest import churn_table
 
@@ -293,7 +294,39 @@ def test_a_model_without_hashes_of_its_rows_scores_all(finished, churn_csv, tmp_
         st.load(copy)
     assert "delete it" in caught.value.hint
     hashes.unlink()
-    assert st.load(copy).predict(churn_csv).scores.rows == 600
+    scores = st.load(copy).predict(churn_csv).scores
+    assert (scores.rows, {each.low for each in scores.metrics}) == (600, {None})
+    assert scores.reason == "training rows cannot be recognised: the model was saved without hashes of them"
+
+
+@pytest.mark.parametrize("which", ["model", "baselines/gradient-boosting"])
+@pytest.mark.parametrize("rows", [600, 20])
+@pytest.mark.parametrize("gone", ["lacking", "empty"])
+def test_training_rows_without_a_column_are_not_taken_for_new_ones(
+    finished, which: str, rows: int, gone: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("steepest.prediction.model.BATCH_ROWS", 256)
+    empty = pl.lit(None, pl.Float64).alias("minutes")
+    table = churn_table().filter(pl.col("minutes").is_not_null() | (pl.int_range(pl.len()) > 500)).head(rows)
+    table = table.drop("minutes") if gone == "lacking" else table.with_columns(empty)
+    table.write_csv(tmp_path / "t.csv")
+    written = st.load(finished / which).write_predictions(tmp_path / "t.csv", tmp_path / "p.csv")
+    scores = written.scores
+    why = "training rows cannot be recognised without minutes, and may be among these"
+    assert (scores.reason, scores.unrecognised, scores.new) == (why, why, True)
+    assert {each.low for each in scores.metrics} == {None}
+    assert scores.rows + scores.seen == len(table)
+    assert f"  no intervals: {why}" in score_lines(scores)
+
+
+def test_columns_without_values_here_and_there_leave_rows_recognised(finished) -> None:
+    """A few rows may lack a value each, and a column that is no input may be absent."""
+    model = st.load(finished / "model")
+    gap = churn_table().filter(pl.col("minutes").is_null())
+    few = model.predict(gap.head(5)).scores
+    assert (few.rows, few.unrecognised) == (5, "")
+    scores = model.predict(churn_table().with_columns(other=pl.lit(None, pl.String))).scores
+    assert (scores.seen, scores.unrecognised) == (540, "")
 
 
 @pytest.mark.parametrize("ending", [".csv", ".parquet", ".feather"])

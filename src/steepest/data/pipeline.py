@@ -269,7 +269,19 @@ class TablePipeline(Pipeline):
             answers,
             doubles=doubles,
             weights=weights,
+            blank=self._blank(frame, unforeseen),
         )
+
+    def _blank(self, frame: pl.DataFrame, found: Unforeseen) -> dict[str, bool]:
+        """Return the columns without a value that features are made of, and of each whether new rows lack it."""
+        needed = self._made_of(frozenset(self.required))
+        return {
+            name: name in found.absent
+            for name in self.raw
+            if name in needed
+            and name != self.target
+            and frame[name].null_count() + found.unreadable.get(name, 0) == frame.height
+        }
 
     def _as_category(self, prepared: pl.DataFrame) -> str:
         """Return what to do if numbers of training, where new rows have texts, were codes of categories."""

@@ -21,6 +21,10 @@ from steepest.evaluate.rowwise import BY_ROW, RAREST, by_row, other_values, too_
 from steepest.objectives.target import Target
 from steepest.objectives.tokens import LARGEST
 from steepest.prediction.seen import Origin, parted
+from steepest.wording import first_few
+
+LEAST_BLANK = 20
+"""So many rows without any value of a column are not taken for rows that lack one each by themselves."""
 
 MOST_OUTPUTS = 1 << 27
 """So many outputs are held for metrics that are no mean over rows; of more rows, these metrics are left out."""
@@ -99,6 +103,7 @@ class KnownScores:
         metrics: the deciding one first; those that weigh classes have an interval if no class has too few rows.
         missing, unknown, unweighed, weightless: rows that are not scored, as in ``Unscored``.
         reason: why no metric has an interval, or empty.
+        unrecognised: why training rows among them are not recognised and scored like new ones, or empty.
         seen: how many of the rows with a known value the model was trained or chosen on.
         new: whether the scored rows are the others; false if there are none, so that the scores are too good.
         equal: how many of the scored rows equal a training or validation row and are scored all the same: they are
@@ -122,6 +127,7 @@ class KnownScores:
     unweighed: int = 0
     weightless: int = 0
     scoring: str = ""
+    unrecognised: str = ""
 
     def __getitem__(self, name: str) -> Score:
         """Return a metric by its name."""
@@ -154,6 +160,8 @@ class Known:
         weights: of each row, above 0, ``[N]``; None where the rows are not weighted.
         places: numbers of what is recognised, the same ones for rows that are parts of one, ``[N]``; None where every
             row is one.
+        blank: columns without any value, as in ``Encoded``: no row equals one of training that had a value there.
+        counted: how many rows there are, also those without a known target.
     """
 
     question: Question
@@ -165,6 +173,8 @@ class Known:
     unscored: Unscored = field(default_factory=Unscored)
     weights: Weights | None = None
     places: NDArray[np.int64] | None = None
+    blank: Mapping[str, bool] = field(default_factory=dict[str, bool])
+    counted: int = 0
 
     @classmethod
     def of(
@@ -176,13 +186,18 @@ class Known:
         unscored: Unscored | None = None,
         weights: Weights | None = None,
         places: NDArray[np.int64] | None = None,
+        blank: Mapping[str, bool] | None = None,
+        counted: int = 0,
     ) -> Known:
         """Return rows that can be scored, at most as many as there are outputs and none."""
         found = np.zeros((len(target), 4), dtype=np.uint32) if found is None else found
         loss = question.target.row_losses(outputs, target).numpy()
         right = question.target.row_correct(outputs, target)
         correct = None if right is None else right.numpy()
-        return cls(question, loss, correct, outputs, target, found, unscored or Unscored(), weights, places)
+        return cls(
+            question, loss, correct, outputs, target, found, unscored or Unscored(), weights, places, blank or {},
+            counted,
+        )  # fmt: skip
 
     @staticmethod
     def joined(parts: Sequence[Known]) -> Known:
@@ -202,6 +217,8 @@ class Known:
             sum((each.unscored for each in parts), Unscored()),
             np.concatenate(weights) if weights else None,
             np.concatenate(places) if places else None,
+            {name: each for name, each in parts[0].blank.items() if all(name in one.blank for one in parts)},
+            sum(each.counted for each in parts),
         )
 
     @property
@@ -215,14 +232,16 @@ class Known:
         rows = self._but_for(seen) if new and count else self
         n = len(rows.loss)
         reason = (n and too_few("accuracy", n, None)) or ""
+        unrecognised = (n and new and self._unrecognised) or ""
         if not new:
             reason = "the model was trained or chosen on these rows"
-        metrics = rows._metrics(intervals=new)
+        metrics = rows._metrics(intervals=new and not unrecognised)
         return KnownScores(
             target=self.question.column,
             rows=n,
             metrics=metrics,
-            reason=reason,
+            reason=unrecognised or reason,
+            unrecognised=unrecognised,
             seen=count,
             new=new,
             equal=int(equal.sum()),
@@ -231,6 +250,16 @@ class Known:
             scoring=self.question.scoring,
             **asdict(self.unscored),
         )
+
+    @property
+    def _unrecognised(self) -> str:
+        """Why training rows would not be recognised by their content, or nothing."""
+        if self.question.origin is None:
+            return "training rows cannot be recognised: the model was saved without hashes of them"
+        names = [name for name, lacks in self.blank.items() if lacks or self.counted >= LEAST_BLANK]
+        if not names:
+            return ""
+        return f"training rows cannot be recognised without {first_few(names)}, and may be among these"
 
     def _parted(self, origin: Origin) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which rows the model was trained or chosen on, and which others equal one; parts as their whole."""

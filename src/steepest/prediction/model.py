@@ -286,8 +286,9 @@ class TrainedModel:
         found = None if self.seen is None else self.seen.look_up(rows.values)
         asked = self._question.without(encoded.unmeasured)
         return Known.of(
-            asked, outputs[rows.there], rows.wanted, found, rows.unscored, rows.weights, rows.places
-        )
+            asked, outputs[rows.there], rows.wanted, found, rows.unscored, rows.weights, rows.places,
+            encoded.blank, encoded.rows,
+        )  # fmt: skip
 
     def _answered(self, encoded: Encoded) -> Answered | None:
         """Return the rows with a known target and weight, or None if there is no target."""

@@ -49,6 +49,8 @@ class Encoded:
         known_by: what rows are recognised by, ``[N, …]``, where that is not inputs and target; ``places`` are then
             numbers of what is recognised, ``[N]``, the same ones for rows that are parts of one.
         unmeasured: metrics that these rows cannot be scored by.
+        blank: columns that features are made of and that have no value in these rows, though they had some in training;
+            of each whether the raw rows lack it.
     """
 
     inputs: tuple[Tensor, ...]
@@ -65,6 +67,7 @@ class Encoded:
     known_by: tuple[Tensor, ...] = ()
     places: NDArray[np.int64] | None = None
     unmeasured: tuple[str, ...] = ()
+    blank: Mapping[str, bool] = field(default_factory=dict[str, bool])
 
     def inputs_for(self, net: nn.Module) -> tuple[Tensor, ...]:
         """Return the inputs of a network, in 64 bits if it has numbers of 64 bits."""
