@@ -408,6 +408,21 @@ def test_a_quantity_beyond_the_training_rows_is_no_unknown_category() -> None:
     assert found.unknown == {}
 
 
+def test_amounts_beyond_64_bits_that_are_left_out_are_kept_as_numbers() -> None:
+    draw = np.random.default_rng(0)
+    wei = [int(each) * 10**18 + 7 for each in draw.integers(100, 10**6, 200)]
+    rows = pl.DataFrame({
+        "gas": draw.normal(size=200), "wei": [str(each) for each in wei], "hash": [f"{each:x}" for each in wei],
+        "account no": [str(each) for each in wei], "zero": [f"0{each}" for each in wei], "y": ["a", "b"] * 100,
+    })  # fmt: skip
+    notes = [each.text for each in read_table(rows, target="y").dataset().notes if "left out" in each.text]
+    assert notes == [
+        "left out: wei: an identifier, whose values hardly repeat (--continuous wei keeps it).",
+        "left out: hash, account no, zero: an identifier, whose values hardly repeat (--categorical hash keeps it).",
+    ]
+    assert read_table(rows, target="y", continuous="wei").dataset().shape.continuous == ("gas", "wei")
+
+
 def test_what_the_preparation_took_away_may_be_dropped_once_more() -> None:
     """As a catalog's own options do; a column that never was there is still unknown."""
     kept = [{"use": "select", "columns": ["x", "y"]}]

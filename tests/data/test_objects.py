@@ -84,6 +84,20 @@ def test_complex_numbers_are_refused_by_the_columns_name() -> None:
         frame_of(pd.DataFrame({"x": [1.0], "z": [1j]}))
 
 
+@pytest.mark.parametrize("wei", [10**20, -(10**20)])
+def test_a_number_beyond_64_bits_makes_text_of_its_own_column_alone(wei: int) -> None:
+    columns = {
+        "gas": [1, 2, 3],
+        "wei": [1, wei, None],
+        "small": pd.Series([1, 2, 3], dtype="object"),
+        "ok": [True, False, True],
+    }
+    frame = frame_of(pd.DataFrame(columns)).collect()
+    assert frame.schema == {"gas": pl.Int64, "wei": pl.String, "small": pl.Int64, "ok": pl.Boolean}
+    assert frame["wei"].to_list() == ["1", str(wei), None]
+    assert frame_of(columns | {"small": [1, 2, 3]}).collect().schema == frame.schema
+
+
 @pytest.mark.parametrize("number", [int, np.int64])
 def test_columns_that_pandas_numbers_may_be_named_by_number(number) -> None:
     rows = np.column_stack(

@@ -100,11 +100,15 @@ def _from_pandas(source: Any) -> pl.DataFrame:
     try:
         return pl.from_pandas(source)
     except OverflowError:
-        beyond = [each for each in source.columns if any(isinstance(one, int) for one in source[each])]
+        beyond = [each for each in source.columns if any(map(_beyond_64_bits, source[each]))]
         texts = {
             each: source[each].map(lambda one: str(one) if isinstance(one, int) else one) for each in beyond
         }
         return pl.from_pandas(source.assign(**texts))
+
+
+def _beyond_64_bits(value: Any) -> bool:
+    return type(value) is int and not -(1 << 63) <= value < 1 << 63
 
 
 def _simpler(column: Any) -> Any:
@@ -126,11 +130,13 @@ def _simpler(column: Any) -> Any:
 
 
 def _one_type(values: Any) -> Any:
-    """Return a list with numbers of several types as floats, and any other values as they are."""
+    """Return a list with numbers of several types as floats, whole numbers beyond 64 bits as text, others unchanged."""
     if not isinstance(values, list | tuple):
         return values
     listed = cast("Sequence[Any]", values)
     types = {type(each) for each in listed} - {type(None)}
+    if types == {int} and any(map(_beyond_64_bits, listed)):
+        return [None if each is None else str(each) for each in listed]
     if len(types) < 2 or bool in types or not all(issubclass(each, Real) for each in types):
         return listed
     return [None if each is None else float(each) for each in listed]

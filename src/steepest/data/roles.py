@@ -45,6 +45,7 @@ TEXT = "text, not used"
 MOSTLY_NUMBERS, MANY_NUMBERS = 0.5, 10
 NUMBERS_IN_TEXT = 0.9
 """A column of texts is warned about if so large a share of them are numbers, or most are and there are many."""
+_WHOLE = r"^-?[1-9][0-9]*$|^0$"
 SOME_DATES = 0.5
 """A column of texts is warned about if so large a share of them are dates, and not enough to read them so."""
 
@@ -91,7 +92,7 @@ def decide_roles(
         found = list(pool.map(judged, frame.columns))
     columns = Columns(tuple(_without_taken(column, frame.columns) for column, _ in found))
     notes = (
-        _left_out(columns)
+        _left_out(columns, frame)
         + [note for _, those in found for note in those]
         + _whole_numbers(frame, columns, options)
         + about_sentinels(
@@ -309,25 +310,33 @@ def _counted_values(named: Sequence[tuple[str, int]]) -> str:
     return shown + (f" and {len(named) - 8} more" if len(named) > 8 else "")
 
 
-def _left_out(columns: Columns) -> list[Note]:
-    reasons: dict[str, list[Column]] = {}
+def _left_out(columns: Columns, frame: pl.DataFrame) -> list[Note]:
+    reasons: dict[tuple[str, str], list[Column]] = {}
     for each in columns.columns:
         if each.role == "left out" and each.reason != "as asked":
-            reasons.setdefault(each.reason, []).append(each)
+            option = _kept_by(frame[each.name], each) if each.reason in (IDENTIFIER, SPLIT_GROUPS) else ""
+            reasons.setdefault((each.reason, option), []).append(each)
     notes: list[Note] = []
-    for reason, found in reasons.items():
+    for (reason, option), found in reasons.items():
         names = [each.name for each in found]
         shown = ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
         step = _length(found[0].name) if reason == TEXT else ""
-        notes.append(Note("info", f"left out: {shown}: {reason}{_cure(reason, found[0])}.", step))
+        notes.append(Note("info", f"left out: {shown}: {reason}{_cure(reason, found[0], option)}.", step))
     return notes
 
 
-def _cure(reason: str, column: Column) -> str:
+def _kept_by(values: pl.Series, column: Column) -> str:
+    """Return the option that keeps an identifier; amounts beyond 64 bits, which are text, are numbers."""
+    amounts = column.kind == "text" and not names_a_code(column.name)
+    whole = column.kind == "integer" or (amounts and as_text(values.drop_nulls()).str.contains(_WHOLE).all())
+    return "continuous" if whole else "categorical"
+
+
+def _cure(reason: str, column: Column, option: str) -> str:
     """Return what to do if a column is to be used nevertheless."""
     name = shell_name(column.name)
     if reason in (IDENTIFIER, SPLIT_GROUPS):
-        return f" (--{'continuous' if column.kind == 'integer' else 'categorical'} {name} keeps it)"
+        return f" (--{option} {name} keeps it)"
     if reason != TEXT:
         return ""
     return f": --text {name} uses its words, --categorical {name} makes a category of each text, this step a number"
