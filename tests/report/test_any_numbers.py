@@ -20,7 +20,7 @@ from steepest.compare.result import (
     RateCurve,
     Row,
 )
-from steepest.report import comparison_table, figures, rate_figures, to_csv, view
+from steepest.report import comparison_table, confused, figures, rate_figures, to_csv, view
 from steepest.report.html import render_html
 
 NUMBERS = st.one_of(st.floats(), st.floats(-10, 10), st.sampled_from([0.0, 1.0, 1e-12]))
@@ -119,7 +119,7 @@ def test_any_numbers_can_be_shown(result: Comparison) -> None:
     text = render_html(result)
     assert "nan%" not in text
     assert "inf%" not in text
-    for figure in (figures.curves(result, "seconds"), rate_figures.rates(result), figures.confusion(result)):
+    for figure in (figures.curves(result, "seconds"), rate_figures.rates(result), confused.matrix(result)):
         json.dumps(figure, allow_nan=False)
     for dot in view.ranking(result).dots:
         assert all(0 <= each <= 100 for each in (dot.at, dot.low, dot.high, *dot.seeds) if each is not None)

@@ -17,7 +17,7 @@ from steepest.compare.estimates import Difference, Estimate
 from steepest.compare.limits import NO_LIMITS, Limits, Short, restricted
 from steepest.compare.result import Comparison, Effect, Metric, Reported, Row
 from steepest.record.schema import ReliabilityBins
-from steepest.report import contrasts, figures, main_effects, rate_figures, results, theme, view
+from steepest.report import confused, contrasts, figures, main_effects, rate_figures, results, theme, view
 from steepest.report.digits import from_winner
 from steepest.report.html import render_html
 from steepest.report.watched import joined
@@ -28,7 +28,7 @@ DRAW: dict[str, Callable[[Comparison], figures.Figure]] = {
     "curves by epoch": lambda each: figures.curves(each, "epoch"),
     "curves by second": lambda each: figures.curves(each, "seconds"),
     "rates": rate_figures.rates,
-    "confusion": figures.confusion,
+    "confusion": confused.matrix,
 }
 
 
@@ -83,7 +83,9 @@ def test_names_cannot_be_markup_or_templates_in_a_figure() -> None:
         for trace in draw(nasty())["data"]:
             shown = {key: each for key, each in trace.items() if key not in ("meta", "legendgroup")}
             for text in strings(shown):
-                plain = re.sub(r"</?b>|<br>|<extra></extra>|%\{(x|y|customdata|text)(:[^}]*)?\}", "", text)
+                plain = re.sub(
+                    r"</?b>|<br>|<extra></extra>|%\{(x|y|customdata(\[\d\])?|text)(:[^}]*)?\}", "", text
+                )
                 assert "<" not in plain
                 assert "%{" not in plain
 
@@ -122,16 +124,16 @@ def test_marks_of_a_reliability_diagram_have_enough_rows_and_lose_none() -> None
 
 
 def test_confusion_rows_are_shares_of_the_true_class() -> None:
-    trace = figures.confusion(crimes())["data"][0]
+    trace = confused.matrix(crimes())["data"][0]
     for row in trace["z"]:
         assert sum(row) == pytest.approx(1.0)
 
 
 def test_short_classes_are_written_upright() -> None:
-    assert figures.confusion(crimes())["layout"]["xaxis"]["tickangle"] == -90
+    assert confused.matrix(crimes())["layout"]["xaxis"]["tickangle"] == -90
     result = crimes()
     digits = [each.model_copy(update={"label": str(place)}) for place, each in enumerate(result.classes)]
-    drawn = figures.confusion(result.model_copy(update={"classes": digits}))
+    drawn = confused.matrix(result.model_copy(update={"classes": digits}))
     assert drawn["layout"]["xaxis"]["tickangle"] == 0
 
 

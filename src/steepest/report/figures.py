@@ -138,59 +138,6 @@ def meta_of(comparison: Comparison) -> Callable[[str], Figure]:
     return lambda name: {"name": name, **({"levels": list(keys[name])} if name in keys else {})}
 
 
-def confusion(comparison: Comparison) -> Figure:
-    """Return the winner's confusion matrix: colours by the share of the true class, counts on hover."""
-    labels = [safe(each.label or "(empty)") for each in comparison.classes]
-    short = [safe(each.label or "(empty)", 18) for each in comparison.classes]
-    shares: list[list[float | None]] = []
-    hover: list[list[str]] = []
-    for true, counts in enumerate(comparison.confusion):
-        total = sum(counts)
-        shares.append([each / total if total else None for each in counts])
-        hover.append(
-            [
-                f"true <b>{labels[true]}</b><br>predicted <b>{labels[predicted]}</b><br>"
-                f"{show.count(each)} of {show.count(total)} rows{', by weight' if comparison.weight else ''}"
-                + (f" ({each / total * 100:.1f} %)" if total else "")
-                for predicted, each in enumerate(counts)
-            ]
-        )
-    size = len(labels)
-    places = list(range(size))
-    trace: Figure = {
-        "type": "heatmap",
-        "x": places,
-        "y": places,
-        "z": shares,
-        "zmin": 0,
-        "zmax": 1,
-        "text": [["" if each is None else f"{each * 100:.0f}" for each in row] for row in shares],
-        "hovertext": hover,
-        "hoverinfo": "text",
-        "colorscale": [[stop, light] for stop, light, _ in theme.HEAT],
-        "showscale": False,
-        "xgap": 1 if size <= 25 else 0.5,
-        "ygap": 1 if size <= 25 else 0.5,
-    }
-    if size <= 20:
-        trace["texttemplate"] = "%{text}"
-        trace["textfont"] = {"size": 11}
-    layout = framed("predicted", "true", hovermode="closest")
-    ticks = {"tickmode": "array", "tickvals": places, "ticktext": short, "showgrid": False, "ticks": ""}
-    layout["xaxis"] |= {
-        **ticks,
-        "side": "top",
-        "ticklabelstandoff": 3,
-        "tickangle": 0 if max(map(len, short), default=0) <= 3 else -90,
-        "ticklabeloverflow": "allow",
-        "range": [-0.5, size - 0.5],
-    }
-    layout["yaxis"] |= {**ticks, "ticklabelstandoff": 6, "range": [size - 0.5, -0.5]}
-    layout["xaxis"] |= {"showline": False, "automargin": True}
-    layout["yaxis"] |= {"automargin": True}
-    return {"data": [trace], "layout": layout}
-
-
 def validation_title(comparison: Comparison) -> str:
     metric = metric_of(comparison, comparison.metric)
     rows = comparison.curves_on.removeprefix("the ").removesuffix(" rows")

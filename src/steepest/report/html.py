@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from steepest.compare.result import Comparison
 from steepest.files import write_with_folder
 from steepest.report import (
+    confused,
     contrasts,
     figures,
     fits,
@@ -68,6 +69,7 @@ def render_html(comparison: Comparison) -> str:
         watched.drawn(comparison),
         moved.drawn(comparison),
         searches.drawn(comparison),
+        confused.drawn(comparison),
     )
     drawn: dict[str, figures.Figure] = {name: each for part in parts for name, each in part.items()}
     if comparison.curves:
@@ -77,8 +79,6 @@ def render_html(comparison: Comparison) -> str:
                 drawn[f"curves-{axis}"] = figures.curves(comparison, axis)
     if comparison.rates:
         drawn["rates"] = rate_figures.rates(comparison)
-    if comparison.classes and comparison.confusion:
-        drawn["confusion"] = figures.confusion(comparison)
     data = {"figures": drawn, "dark": theme.dark_for_light()}
     library, script = plotly_script() if drawn else "", own("report.js")
     unit, bars = view.bars(comparison)
@@ -111,6 +111,9 @@ def render_html(comparison: Comparison) -> str:
         residuals=(residuals := fits.residual_figures(comparison)),
         more_fits=fits.number(comparison) - len(residuals),
         by_user=rated.lines(comparison),
+        confused_pairs=confused.pairs(comparison),
+        confused_caption=confused.caption(comparison),
+        worst_classes=confused.worst(comparison),
         watched_buttons=[(key, text) for key, text in watched.TITLES.items() if f"watched-{key}" in drawn],
         watched_head=watched_head,
         mark_rows=watched.MARK_ROWS,
