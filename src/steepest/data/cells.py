@@ -28,6 +28,7 @@ class Cells:
         notes: what was decided.
         doubts: the columns that look like numbers and are not read as numbers.
         raw: the rows before their texts were read.
+        strays: warnings of rows that are no data, such as totals.
     """
 
     frame: pl.LazyFrame
@@ -35,6 +36,7 @@ class Cells:
     notes: tuple[Note, ...] = ()
     doubts: Mapping[str, Doubt] = field(default_factory=dict[str, Doubt])
     raw: pl.LazyFrame | None = None
+    strays: tuple[Note, ...] = ()
 
     def padded(self, names: Collection[str]) -> list[Note]:
         """Return notes on texts of some columns that are one value but for blanks; the first rows are looked at."""

@@ -28,6 +28,7 @@ from steepest.data.quotes import (
     take_blanks_away,
 )
 from steepest.data.reading import Reading
+from steepest.data.strays import strays
 from steepest.errors import DataError
 from steepest.wording import counted, first_few
 
@@ -36,7 +37,13 @@ PACKED_FACTOR = 8
 
 
 def scan_text(
-    path: Path, reading: Reading, *, names: Sequence[str] | None = None, limit: int, sure: bool = True
+    path: Path,
+    reading: Reading,
+    *,
+    names: Sequence[str] | None = None,
+    limit: int,
+    sure: bool = True,
+    above: int = 0,
 ) -> Cells:
     """Read a CSV or TSV file, packed or not. Lines without any value are no rows.
 
@@ -44,6 +51,14 @@ def scan_text(
     disagrees, the column is read as text and its type taken from all rows. A larger file stays lazy: it is
     gone through once for the types, or, if not ``sure``, they are guessed from the first rows, and collecting
     raises Polars' error where a later row disagrees.
+
+    Args:
+        path: the file.
+        reading: how texts are read.
+        names: column names of a file that has none of its own.
+        limit: so many bytes are read at once.
+        sure: whether the types have to hold for all rows of a larger file.
+        above: lines of the user's file that were left out above the first one of ``path``.
 
     Raises:
         NotUtf8Error: the file is text in another encoding.
@@ -80,10 +95,28 @@ def scan_text(
     cells = _with_quotes(
         tidied(frame.lazy(), reading, untyped=True, separator=layout.delimiter), path, layout
     )
+    cells = replace(cells, strays=_strays(cells, path, layout, above))
     note = Note("info", f"{path.name}: {counted(blank, 'line')} without any value skipped.")
     cells = replace(cells, notes=(note, *cells.notes)) if blank else cells
     note = Note("info", f"{path.name}: the header is repeated in {counted(headers, 'line')}, left out.")
     return replace(cells, notes=(note, *cells.notes)) if headers else cells
+
+
+def _strays(cells: Cells, path: Path, layout: Layout, above: int) -> tuple[Note, ...]:
+    """Return warnings of rows that are no data, with the numbers of their lines."""
+    frame = cells.frame.collect()
+    found = strays(frame)
+    if not found:
+        return ()
+    lines = lines_of(path)["line"].str.contains(rf"[^\s{re.escape(layout.delimiter)}]").arg_true() + above + 1
+    first = next(i for i in lines if i > above + layout.above)
+    return tuple(
+        Note(
+            "warning",
+            each.said(f"line {first if not each.row else lines[each.row - frame.height]} of {path.name}"),
+        )
+        for each in found
+    )
 
 
 def _with_quotes(cells: Cells, path: Path, layout: Layout) -> Cells:

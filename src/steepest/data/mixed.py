@@ -11,6 +11,7 @@ import polars as pl
 from steepest.data.dataset import Note
 from steepest.data.labels import as_text
 from steepest.data.notation import like_numbers
+from steepest.data.strays import looks_like_a_unit, names_a_total
 from steepest.data.suggestions import step_toml
 
 SHOWN = 5
@@ -31,12 +32,14 @@ class Words:
         share: the share of its known values that are numbers.
         numbers: how many different numbers there are.
         words: the different words, the most frequent first.
+        begins: whether the first value is the only word.
     """
 
     name: str
     share: float
     numbers: int
     words: tuple[str, ...]
+    begins: bool = False
 
     @classmethod
     def of(cls, values: pl.Series) -> Words | None:
@@ -44,7 +47,7 @@ class Words:
 
         Example:
             >>> Words.of(pl.Series("price", ["1.5", "2,50 €", "sold", "4"]))
-            Words(name='price', share=0.75, numbers=3, words=('sold',))
+            Words(name='price', share=0.75, numbers=3, words=('sold',), begins=False)
         """
         counts = values.drop_nulls().alias("text").value_counts(sort=True, name="count")
         counts = counts.with_columns(as_text(counts["text"]))
@@ -53,7 +56,11 @@ class Words:
             return None
         words = counts.filter(~number)["text"]
         share = counts["count"].filter(number).sum() / (len(values) - values.null_count())
-        return cls(values.name, float(share), int(number.sum()), tuple(words.to_list()))
+        first = values.drop_nulls().head(1).cast(pl.String).to_list()
+        begins = (
+            len(words) == 1 and first == words.to_list() and int(counts["count"].filter(~number).sum()) == 1
+        )
+        return cls(values.name, float(share), int(number.sum()), tuple(words.to_list()), begins)
 
     @property
     def shown(self) -> str:
@@ -63,12 +70,22 @@ class Words:
 
     @property
     def cure(self) -> str:
-        """What to do if the words mean that a value is missing.
+        """What to do if the words mean that a value is missing, or are of rows that are no data.
 
         Example:
             >>> Words("price", 0.9, 40, ("sold", "not yet")).cure
             "if they mean missing: --missing 'sold,not yet'"
+            >>> Words("price", 0.99, 40, ("Total",)).cure
+            'remove the rows of totals, which are no data'
         """
+        if all(map(names_a_total, self.words)):
+            return "remove the rows of totals, which are no data"
+        if self.begins and looks_like_a_unit(self.words[0]):
+            return f"if that is a unit: remove the first row; {self._missing}"
+        return self._missing
+
+    @property
+    def _missing(self) -> str:
         if len(self.words) > SHOWN:
             return f"if they mean missing: a cast step in a --prepare file makes {self.name} a number"
         if any("," in each or each != each.strip() or each.startswith("!") for each in self.words):

@@ -18,8 +18,10 @@ _SEPARATOR = re.compile(rb'"?sep=.?"?\s*', re.IGNORECASE)
 
 
 @contextlib.contextmanager
-def from_header(path: Path, most: int) -> Generator[tuple[Path, str]]:
-    """Give the path of a text file that begins with its header, and what was left out; most files are it already.
+def from_header(path: Path, most: int) -> Generator[tuple[Path, str, int]]:
+    """Give the path of a text file that begins with its header, what was left out, and how many lines of it.
+
+    Most files begin with it already.
 
     Left out are a first line ``sep=;``, and lines with ``#`` that have other numbers of fields than the header.
     Lines that end with a carriage return alone get a line feed.
@@ -35,7 +37,7 @@ def from_header(path: Path, most: int) -> Generator[tuple[Path, str]]:
     above = _above(head.removeprefix(_BOM))
     returns = b"\r" in head and b"\n" not in head
     if not above and not returns:
-        yield path, ""
+        yield path, "", 0
         return
     data = read_bytes(path, most + 1)
     if len(data) > most:
@@ -59,7 +61,7 @@ def from_header(path: Path, most: int) -> Generator[tuple[Path, str]]:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder) / (path.stem if path.suffix.lower() in PACKED else path.name)
         copy.write_bytes(data)
-        yield copy, note
+        yield copy, note, above
 
 
 def _above(head: bytes) -> int:

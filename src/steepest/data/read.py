@@ -34,6 +34,7 @@ from steepest.data.packed import unpacked
 from steepest.data.preamble import from_header
 from steepest.data.reading import Reading
 from steepest.data.sound import check_sound
+from steepest.data.strays import strays
 from steepest.errors import DataError, SteepestError
 
 IN_MEMORY_BYTES = 1 << 28
@@ -102,7 +103,7 @@ def read(
     forks.check()
     how = how or Reading()
     if not isinstance(source, str | Path):
-        return _clean(frame_of(source), how, "the table")
+        return _with_strays(_clean(frame_of(source), how, "the table"), "the table")
     with _as_file(_existing(source)) as path:
         return _read_file(path, how, names=names, sure=sure)
 
@@ -128,7 +129,16 @@ def _read_file(path: Path, how: Reading, *, names: Sequence[str] | None, sure: b
         if path.stat().st_size <= IN_MEMORY_BYTES // delimited.PACKED_FACTOR:
             frame = frame.collect().lazy()
     with reading(path.name):
-        return _clean(frame, how, path.name, plain)
+        cells = _clean(frame, how, path.name, plain)
+        return cells if is_streamed(path) else _with_strays(cells, path.name)
+
+
+def _with_strays(cells: Cells, name: str) -> Cells:
+    """Return cells with warnings of rows that are no data; they have no lines, so they are counted from 1."""
+    found = strays(cells.frame.collect(engine="streaming"))
+    return replace(
+        cells, strays=tuple(Note("warning", each.said(f"row {each.row + 1} of {name}")) for each in found)
+    )
 
 
 def _read_text(path: Path, how: Reading, **options: Any) -> Cells:
@@ -142,8 +152,9 @@ def _read_text(path: Path, how: Reading, **options: Any) -> Cells:
 
 
 def _scan_text(path: Path, how: Reading, **options: Any) -> Cells:
-    with from_header(path, IN_MEMORY_BYTES) as (copy, note):
-        cells = delimited.scan_text(copy, how, limit=IN_MEMORY_BYTES if copy == path else 2**62, **options)
+    with from_header(path, IN_MEMORY_BYTES) as (copy, note, above):
+        limit = IN_MEMORY_BYTES if copy == path else 2**62
+        cells = delimited.scan_text(copy, how, limit=limit, above=above, **options)
         return replace(cells, notes=(Note("info", note), *cells.notes)) if note else cells
 
 

@@ -131,7 +131,8 @@ class Table(Source):
     @property
     def _read_notes(self) -> tuple[Note, ...]:
         """What was decided in reading."""
-        return (*self._cells.notes, *self._cells.padded(self._prefixed[0].columns), *self._steps[1])
+        cells = self._cells
+        return (*cells.strays, *cells.notes, *cells.padded(self._prefixed[0].columns), *self._steps[1])
 
     @property
     def _raw(self) -> pl.LazyFrame:
@@ -495,4 +496,5 @@ class Table(Source):
             StepReport("read", f"{name}: {line}", n)
             for line, n in zip(lines, unreadable.values(), strict=True)
         ]
+        reports += [StepReport("read", each.text, 1) for each in cells.strays]
         return rows, reports, numbers
