@@ -309,7 +309,7 @@ def test_how_much_of_the_budget_is_used_is_said_where_the_rest_was_not_expected_
     made.run(tmp_path / "x", observer=told)
     [warning] = [each for each in told.said if "which leaves out" in each]
     assert re.match(
-        r"warning: of the time budget of 5 minutes [\d.]+ m?s are used, and what is missing", warning
+        r"warning: [\d.]+ m?s of the time budget of 5 minutes are used, and what is missing", warning
     )
     assert not any("used up" in each for each in told.said)
 

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import math
+import re
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -22,6 +23,7 @@ from steepest.sweep.defaults import equal_lengths
 from steepest.sweep.estimate import EXTENSIONS, fit_budget, plan_seconds
 from steepest.sweep.expected import expected_runs
 from steepest.sweep.plan import chosen_rules, next_runs, tuning, winner
+from steepest.sweep.planned import identity
 from steepest.sweep.planner import trial_run
 from steepest.sweep.setup import Setup
 from steepest.sweep.space import Range, rate_grid
@@ -330,6 +332,31 @@ def test_tune_takes_classes_and_combines() -> None:
     ]  # fmt: skip
     with pytest.raises(OptionError, match="are the text"):
         tune("adam", eps="1e-8..1e-4")
+
+
+@pytest.mark.parametrize("tune", [(), ("eps=1e-8..1e-4",)], ids=["rates", "several axes"])
+def test_runs_that_a_longer_tuning_may_come_to_are_not_said_to_be_of_other_settings(
+    tune: tuple[str, ...],
+) -> None:
+    """Seeds of a tuning that a time budget had cut were disowned, and then in the results."""
+    texts = ("adam", "adamw") if tune else ("sgd", "adam")
+    whole = setup(*texts, tune=tune)
+    history, runs = play(replace(whole, scan_rates=3, full_rates=1), lambda run: run.rule.hyper.lr)
+    assert any(run.key.phase == "final" for run in runs)
+    text = plan_text(whole, history)
+    assert "other settings" not in text
+    assert re.search(r"; \d+ more in the folder count where tuning comes to their settings$", text)
+    other = setup(*texts, tune=tune, lengths=lengths(whole.arms, 60))
+    assert f"; {len(history)} in the folder have other settings and are not used" in plan_text(other, history)
+    play_on = dict(history)
+    while batch := next_runs(whole, play_on):
+        for run in batch:
+            play_on[identity(run)] = Record(
+                key=run.key, lr=float(run.rule.hyper.lr), steps=run.recipe.steps, outcome="finished",
+                best={"log_loss": run.rule.hyper.lr}, test={"log_loss": 1.0} if run.read_test else {},
+            )  # fmt: skip
+    text = plan_text(whole, play_on)
+    assert "count where" not in text
 
 
 def test_the_comparison_of_four_optimizers_makes_the_runs_it_always_made() -> None:

@@ -11,7 +11,6 @@ from steepest.recipe import FACTOR, SUBJECTS, Execution, varying
 from steepest.report import format as fmt
 from steepest.report.words import listed
 from steepest.sweep.arms import PlannedArm
-from steepest.sweep.estimate import made_otherwise
 from steepest.sweep.expected import expected_runs, has_constants
 from steepest.sweep.labels import is_factorial, shown_value
 from steepest.sweep.outcomes import RunCount, run_count
@@ -21,6 +20,7 @@ from steepest.sweep.planner import planner_of
 from steepest.sweep.rows import by_rows
 from steepest.sweep.setup import Setup
 from steepest.sweep.trials import rates_alone
+from steepest.sweep.unplaced import unplaced
 from steepest.train.callback import Callback, is_at_batches
 from steepest.wording import counted
 
@@ -84,10 +84,14 @@ def plan_text(setup: Setup, history: History, together: int = 1) -> str:
         text += f" + {more} beyond the initial grid"
     if (twice := len(runs) + more - count.expected) > 0:
         text += f" − {twice} that serve twice"
-    others = made_otherwise(setup, history)
+    others = unplaced(setup, history)
     text += f" → {_count_text(count)}" + (f", {count.done} already done" if count.done else "")
     text += f", {together} at a time" if together > 1 and left else ""
-    return text + (f"; {others} in the folder have other settings and are not used" if others else "")
+    if others.perhaps:
+        text += f"; {others.perhaps} more in the folder count where tuning comes to their settings"
+    if others.otherwise:
+        text += f"; {others.otherwise} in the folder have other settings and are not used"
+    return text
 
 
 def _count_text(count: RunCount) -> str:
@@ -235,7 +239,7 @@ def time_used(minutes: float, gone: float, left: float) -> str:
 
     Example:
         >>> time_used(2.0, 76.0, 41.0)
-        'of the time budget of 2 minutes 76 s are used, and what is missing was not expected to fit into the rest'
+        '76 s of the time budget of 2 minutes are used, and what is missing was not expected to fit into the rest'
         >>> time_used(2.0, 121.0, -3.0)
         'the time budget of 2 minutes is used up'
     """

@@ -12,7 +12,6 @@ from steepest.record.schema import Phase
 from steepest.sweep.cuts import BEFORE
 from steepest.sweep.expected import Expected, expected_runs
 from steepest.sweep.machine import with_room
-from steepest.sweep.plan import chosen_rules, constants, refits, taking_part
 from steepest.sweep.planned import History
 from steepest.sweep.setup import Setup, most_seconds
 from steepest.sweep.trials import rates_alone, trials
@@ -115,16 +114,6 @@ PLACES: Mapping[Phase, int] = {
     "pilot": 0, "scan": 0, "full": 1, "final": 2, "default": 2, "sweep": 2, "constant": 3, "refit": 3,
 }  # fmt: skip
 """Runs with a number wait for those of the same arm with smaller ones."""
-
-
-def made_otherwise(setup: Setup, history: History) -> int:
-    """Return how many runs of a history can have no place in a comparison, whoever wins."""
-    rules = chosen_rules(setup, history)
-    known = [arm for arm in setup.arms if all(stage.id in rules for stage in arm.chain)]
-    of_a_winner = [run for arm in known for run in constants(setup, arm, rules[arm.id])]
-    of_a_winner += [run for arm in known for stage in arm.chain for run in refits(setup, stage, rules)]
-    used = {*taking_part(setup, history), *((run.key.recipe, run.key.seed) for run in of_a_winner)}
-    return sum(each not in used for each, record in history.items() if record.key.phase != "pilot")
 
 
 @dataclass(frozen=True)
