@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,60 @@ def test_what_a_split_keeps_apart_is_no_feature_unless_it_is_named(kept: dict[st
     ) != bool(kept)
     new = rows(1) if kept else rows(1).drop("shop")
     assert len(table.pipeline.transform(new).inputs[0]) == N
+
+
+DAYS = pl.Series([date(2018, 7, 1) + timedelta(days=10 * i) for i in range(N)])
+"""The latest 20 are of 2023, when none of the first 160 is."""
+NOW = pl.int_range(N, eager=True)
+
+
+@pytest.mark.parametrize("values", [NOW, NOW * 86_400.5, NOW // 40], ids=["day", "seconds", "few"])
+@pytest.mark.parametrize("kept", [{}, {"continuous": "time"}, {"features": ["time", "x"]}])
+def test_the_time_of_a_split_is_no_feature_where_all_test_values_are_later(
+    values, kept: dict[str, Any]
+) -> None:
+    frame = rows().with_columns(values.alias("time"), again=NOW % 7)
+    table = read_table(frame, target="y", split="time:time", **kept)
+    shape = table.dataset().shape
+    assert ("time" in {*shape.cardinalities, *shape.continuous}) == bool(kept)
+    why = (
+        "left out: time: the time by which rows are split, whose test values all lie beyond those of training "
+        "(--continuous time keeps it)"
+    )
+    assert [why in texts(table), why in [each.text.rstrip(".") for each in table.describe().notes]] == [
+        not kept,
+        not kept,
+    ]
+    if not kept:
+        assert "again" in shape.cardinalities
+        refit = read_table(frame, target="y", split="refit:time:time").dataset().shape
+        assert (refit.cardinalities.keys(), refit.continuous) == (
+            shape.cardinalities.keys(),
+            shape.continuous,
+        )
+
+
+@pytest.mark.parametrize("kept", [{}, {"features": ["when", "x"]}])
+@pytest.mark.parametrize("text", [False, True])
+def test_of_a_date_that_splits_only_what_comes_again_is_a_feature(kept: dict[str, Any], text: bool) -> None:
+    when = DAYS.cast(pl.String) if text else DAYS
+    table = read_table(rows().with_columns(when.alias("when")), target="y", split="time:when", **kept)
+    shape = table.dataset().shape
+    assert {"when month", "when weekday"} <= shape.cardinalities.keys()
+    assert ("when year" in shape.continuous) == bool(kept)
+    assert ("its year left out, as rows are split by it" in texts(table)) != bool(kept)
+
+
+def test_other_columns_that_only_count_time_are_named() -> None:
+    frame = rows().with_columns(DAYS.alias("when"), number=NOW * 1.5, again=NOW % 7)
+    found = texts(read_table(frame, target="y", split="time:when"))
+    assert "all test values of number lie beyond those of training, as rows are split by when" in found
+    assert "leave out what only counts time: --drop number." in found
+    assert "all test values of" not in texts(read_table(frame, target="y"))
+    assert "all test values of" not in texts(read_table(frame, target="y", split="time:when", drop="number"))
+    assert "all test values of" not in texts(
+        read_table(frame, target="y", split="time:when", continuous="number")
+    )
 
 
 @pytest.mark.parametrize("part", ["validation", "test"])

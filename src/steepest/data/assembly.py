@@ -146,8 +146,9 @@ def assemble(
         columns, about_columns = given.columns, []
     else:
         columns, about_columns = decide_roles(
-            frame.drop(SPLIT_COLUMN), target, options, made=preparation.roles, before=rows.raw
-        )
+            frame.drop(SPLIT_COLUMN), target, options,
+            made=preparation.roles, before=rows.raw, parts=frame[SPLIT_COLUMN],
+        )  # fmt: skip
     if given is not None or declared:
         classes = tuple(declared) if given is None else given.classes
     else:

@@ -3,6 +3,7 @@
 The rules, first match wins; ``--categorical``, ``--continuous``, ``--drop`` and ``--features`` go before them:
 
 1. all missing, or one value and nothing missing, or what ``--split group:`` keeps apart: left out.
+   What ``--split time:`` goes by: left out as far as all test values lie beyond those of training, see ``later``.
 2. dates, and texts of which 99 % are dates in one format: parts (month, day of year, weekday, hour, …) that vary.
 3. true/false: categorical.
 4. whole numbers (also when stored as floats, as pandas does where values are missing): categorical if there are up to
@@ -27,6 +28,7 @@ from steepest.data.columns import Column, Columns, Role, as_number, check_finite
 from steepest.data.dataset import Note
 from steepest.data.identifiers import use_of_texts, use_of_whole_numbers
 from steepest.data.labels import as_text, distinct_values
+from steepest.data.later import SPLIT_TIME, Later
 from steepest.data.mixed import Words, about_units
 from steepest.data.moments import about_times
 from steepest.data.names import names_a_code, names_a_duration
@@ -57,6 +59,7 @@ def decide_roles(
     *,
     made: Mapping[str, str] | None = None,
     before: Collection[str] = (),
+    parts: pl.Series | None = None,
 ) -> tuple[Columns, list[Note]]:
     """Decide the role of every column from all rows of the prepared table.
 
@@ -66,6 +69,7 @@ def decide_roles(
         options: what was said about columns.
         made: the roles of columns that a preparation step has made, and so knows.
         before: the columns before the preparation; one of them that it took away may be dropped once more.
+        parts: of each row its part, if rows are split already.
 
     Raises:
         UnknownNameError: an option names a column that is not there.
@@ -82,11 +86,13 @@ def decide_roles(
 
     known = {name: role for name, role in (made or {}).items() if name not in {*named, target}}
 
+    later = Later.of(frame, options, parts)
+
     def judged(name: str) -> tuple[Column, list[Note]]:
         notes: list[Note] = []
         if name in known:
             return _made(frame[name], known[name]), notes
-        return _column(frame[name], name == target, options, notes), notes
+        return _column(frame[name], name == target, options, later, notes), notes
 
     with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
         found = list(pool.map(judged, frame.columns))
@@ -106,6 +112,7 @@ def decide_roles(
             (frame[each.name] for each in columns.columns if each.role in ("continuous", "categorical")),
             options.weight,
         )
+        + ([] if later is None else later.about_others(frame, columns.columns, named))
     )
     for each in columns.columns:
         if each.role == "continuous":
@@ -152,7 +159,9 @@ def _made(values: pl.Series, role: str) -> Column:
     return Column(values.name, kind, cast("Role", role))
 
 
-def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: list[Note]) -> Column:
+def _column(
+    values: pl.Series, is_target: bool, options: TableOptions, later: Later | None, notes: list[Note]
+) -> Column:
     name, kind = values.name, kind_of(values)
     if is_target or name == options.weight:
         return Column(name, kind, "target" if is_target else "weight")
@@ -164,6 +173,7 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     named = [*(options.features or []), *options.categorical, *options.continuous]
     if options.split_rule.groups == name and name not in named:
         return Column(name, kind, "left out", SPLIT_GROUPS)
+    splits = later if later is not None and later.column == name and name not in named else None
     known = values.drop_nulls()
     if len(known) == 0:
         return Column(name, kind, "left out", "all values are missing")
@@ -178,7 +188,9 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     if name in options.continuous:
         return _date_as_number(Column(name, kind, "continuous"), values, form, notes)
     if kind == "date" or form is not None:
-        return _date(as_text(values), form, notes)
+        return _date(as_text(values), form, splits, notes)
+    if splits is not None and kind in ("integer", "float") and splits.beyond(values):
+        return Column(name, kind, "left out", SPLIT_TIME)
     if distinct == 1 or kind == "boolean":
         return Column(name, kind, "categorical")
     if kind == "integer" and few_integers(known, distinct):
@@ -200,16 +212,27 @@ def _column(values: pl.Series, is_target: bool, options: TableOptions, notes: li
     return Column(name, kind, "left out", TEXT if use == "text" else IDENTIFIER)
 
 
-def _date(values: pl.Series, form: str | None, notes: list[Note]) -> Column:
+def _date(values: pl.Series, form: str | None, later: Later | None, notes: list[Note]) -> Column:
     zone = _zone(values, form, notes)
     moments = dates.as_datetime(values, form, zone)
     _about_dates(values, moments, form, notes)
     parts = dates.parts_of(moments)
     if not parts:
         return Column(values.name, "date", "left out", "one value only", format=form, zone=zone)
+    found = Column(values.name, "date", "date", parts=parts, format=form, zone=zone)
+    beyond = [] if later is None else later.parts_beyond(values, found)
+    used = tuple(each for each in parts if each not in beyond)
+    if not used:
+        return replace(found, role="left out", reason=SPLIT_TIME, parts=())
     what = "a time of day" if values.dtype == pl.Time else "a date"
-    notes.append(Note("info", f"{values.name} is {what}: its {', '.join(parts)} are used."))
-    return Column(values.name, "date", "date", parts=parts, format=form, zone=zone)
+    text = f"{values.name} is {what}: its {', '.join(used)} are used"
+    if beyond:
+        text += (
+            f", its {', '.join(beyond)} left out, as rows are split by it and all test values lie beyond those of "
+            f"training (--continuous {shell_name(values.name)} uses the date as a number)"
+        )
+    notes.append(Note("info", f"{text}."))
+    return replace(found, parts=used)
 
 
 def _date_as_number(column: Column, values: pl.Series, form: str | None, notes: list[Note]) -> Column:
@@ -335,8 +358,8 @@ def _kept_by(values: pl.Series, column: Column) -> str:
 def _cure(reason: str, column: Column, option: str) -> str:
     """Return what to do if a column is to be used nevertheless."""
     name = shell_name(column.name)
-    if reason in (IDENTIFIER, SPLIT_GROUPS):
-        return f" (--{option} {name} keeps it)"
+    if reason in (IDENTIFIER, SPLIT_GROUPS, SPLIT_TIME):
+        return f" (--{'continuous' if reason == SPLIT_TIME else option} {name} keeps it)"
     if reason != TEXT:
         return ""
     return f": --text {name} uses its words, --categorical {name} makes a category of each text, this step a number"
