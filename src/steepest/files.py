@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Generator
@@ -16,6 +17,9 @@ from steepest.errors import FolderError
 TEMPORARY = ".tmp"
 """How a file's temporary name ends; it begins with a full stop and the file's own name."""
 
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/")
+"""An address's beginning, of whose slashes a ``Path`` keeps one; a single letter is a drive."""
+
 
 def cache_folder() -> Path:
     """Return the user's folder for what can be had again: downloads, compiled steps, and what is drawn from data sets.
@@ -23,7 +27,7 @@ def cache_folder() -> Path:
     It need not exist yet. The environment variable ``STEEPEST_CACHE`` puts it elsewhere.
     """
     if given := os.environ.get("STEEPEST_CACHE"):
-        return Path(given).expanduser()
+        return local(given).expanduser()
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
     elif sys.platform == "darwin":
@@ -65,7 +69,7 @@ def write_with_folder(path: str | Path, content: bytes | str) -> Path:
         ...     write_with_folder(f"{folder}/site/a.html", "whole").read_text()
         'whole'
     """
-    path = Path(path)
+    path = local(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -100,7 +104,7 @@ def writing_atomically(path: str | Path) -> Generator[BinaryIO]:
 @contextlib.contextmanager
 def _new_file(path: Path) -> Generator[int]:
     """Open a file beside ``path`` that takes its place when the block ends, and goes when the block fails."""
-    temporary = ""
+    temporary, path = "", local(path)
     try:
         real = Path(os.path.realpath(path))
         handle, temporary = tempfile.mkstemp(prefix=f".{real.name[:40]}.", suffix=TEMPORARY, dir=real.parent)
@@ -158,11 +162,35 @@ def remove_leftovers(folder: str | Path) -> None:
             each.unlink()
 
 
+def local(path: str | Path) -> Path:
+    """Return a path of this machine's file system, which an address, as of a bucket, is not.
+
+    Raises:
+        FolderError: it is an address.
+
+    Example:
+        >>> local("runs/a"), local("C:/runs")
+        (PosixPath('runs/a'), PosixPath('C:/runs'))
+        >>> local("s3://bucket/run")
+        Traceback (most recent call last):
+        ...
+        steepest.errors.FolderError: 's3://bucket/run' is an address, not a local path
+        Hint: name a local one, such as a folder into which the bucket is mounted, or copy the files.
+    """
+    if found := _ADDRESS.match(os.fspath(path)):
+        rest = os.fspath(path)[found.end() :].lstrip("/")
+        raise FolderError(
+            f"'{found[1]}://{rest}' is an address, not a local path",
+            hint="name a local one, such as a folder into which the bucket is mounted, or copy the files.",
+        )
+    return Path(path)
+
+
 def reachable(path: str | Path) -> Path:
     """Return a path that the system can look up, whether or not there is something.
 
     Raises:
-        FolderError: the name is too long or no name, or it lies in a folder that may not be entered.
+        FolderError: the name is too long or no name, it is an address, or it lies in a folder that may not be entered.
 
     Example:
         >>> reachable("nothing/here")
@@ -173,7 +201,7 @@ def reachable(path: str | Path) -> Path:
         steepest.errors.FolderError: the name 'xxxx…xxxx' (300 letters) is too long
         Hint: choose a shorter one.
     """
-    path = Path(path)
+    path = local(path)
     try:
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):
             path.stat()

@@ -23,6 +23,9 @@ def protocol(**options: Any) -> Protocol:
         ({True: 2.0, False: 1}, {"true": 2.0, "false": 1.0}),
         ({"yes": 2}, {"yes": 2.0}),
         ("yes=2,no=0.5", {"yes": 2.0, "no": 0.5}),
+        ('"1,000"=2,no=0.5', {"1,000": 2.0, "no": 0.5}),
+        ("'a=b, c'=2", {"a=b, c": 2.0}),
+        ({'"1,000"': 2}, {'"1,000"': 2.0}),
     ],
 )
 def test_class_weights_name_classes_as_the_table_does(given: Any, read: dict[str, float]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from steepest.checking.expression import LEAF, Derivative, ExpressionCheck, Node
 from steepest.checking.telling import aligned
 from steepest.errors import OptionError
+from steepest.files import local
 
 Point = tuple[float, float]
 Edge = tuple[str, str, int]
@@ -100,7 +101,7 @@ def check_place(path: str | Path) -> None:
             f"cannot draw to {path.name!r}",
             hint="name a file that ends with .svg for an expression, or .html for a function.",
         )
-    if not path.parent.is_dir():
+    if not local(path).parent.is_dir():
         raise OptionError(
             f"there is no folder {str(path.parent)!r}", hint="make it first, or name another --out."
         )

@@ -23,9 +23,11 @@ def finding_code(source: str) -> Generator[None]:
     """Find the user's code that an experiment file refers to, where this is in the folder of a comparison."""
     from steepest.record.store import Folder
 
-    folder = Folder(Path(source).parent)
-    stored = Path(source).suffix in EXPERIMENTS and folder.home is not None
-    with folder.finding_code(stored=True) if stored else contextlib.nullcontext():
+    folder = Folder(Path(source).parent) if Path(source).suffix in EXPERIMENTS else None
+    if folder is None or folder.home is None:
+        yield
+        return
+    with folder.finding_code(stored=True):
         yield
 
 

@@ -16,6 +16,7 @@ from steepest.data.labels import repeating, with_text
 from steepest.data.steps import ROW, Context, Learned, LearnedStep, Step, StepReport, require
 from steepest.data.steps._values import pack, unpack
 from steepest.errors import PreparationError, UnknownNameError, unknown_name
+from steepest.files import local
 from steepest.wording import counted
 
 __all__ = ["STEPS", "FittedPreparation", "Preparation", "StepReport"]
@@ -66,7 +67,7 @@ class Preparation:
     @classmethod
     def _from_file(cls, path: Path) -> Preparation:
         try:
-            text = path.read_text(encoding="utf-8")
+            text = local(path).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
             reason = error.strerror if isinstance(error, OSError) else "it is not text"
             raise PreparationError(

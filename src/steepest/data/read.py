@@ -36,6 +36,7 @@ from steepest.data.reading import Reading
 from steepest.data.sound import check_sound
 from steepest.data.strays import strays
 from steepest.errors import DataError, SteepestError
+from steepest.files import local
 
 IN_MEMORY_BYTES = 1 << 28
 """Files up to this size (unpacked) are read at once, which checks them whole; larger ones stay lazy, are streamed."""
@@ -287,7 +288,7 @@ def _existing(source: str | Path) -> Path:
         raise DataError(
             f"{str(source)!r} is an address, not a file", hint=f"download it first: curl -LO '{source}'"
         )
-    path = Path(source).expanduser()
+    path = local(source).expanduser()
     if path.is_dir():
         check_no_results(path)
         inside = [each.name for each in _tables(path)[:5]]

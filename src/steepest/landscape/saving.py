@@ -11,7 +11,7 @@ import polars as pl
 from markupsafe import Markup
 
 from steepest.errors import FolderError, OptionError
-from steepest.files import write_atomically
+from steepest.files import local, write_atomically
 from steepest.landscape import figures
 from steepest.landscape.numbers import Slice
 from steepest.landscape.paper import draw
@@ -38,7 +38,7 @@ def check_form(path: Path, what: str = "slice", more: tuple[str, ...] = (".json"
         raise OptionError(
             f"a {what} cannot be written as {path.name!r}", hint=f"end it with {', '.join(known)}."
         )
-    if not path.absolute().parent.is_dir():
+    if not local(path).absolute().parent.is_dir():
         raise FolderError(f"there is no folder {path.absolute().parent.as_posix()!r}", hint="make it first.")
 
 

@@ -15,7 +15,7 @@ from steepest.data.sources.images import ImageData
 from steepest.data.sources.opening import open_source
 from steepest.data.sources.ratings import RatingsPipeline
 from steepest.errors import OptionError
-from steepest.files import write_atomically
+from steepest.files import local, write_atomically
 from steepest.mapping.categories import categories
 from steepest.mapping.opened import is_run, opened
 from steepest.mapping.page import render
@@ -120,7 +120,7 @@ class Map:
 def check_out(path: Path) -> None:
     """Raise an ``OptionError`` if a map cannot be written to a file."""
     if path.suffix.lower() in PAGES:
-        if not path.parent.is_dir():
+        if not local(path).parent.is_dir():
             raise OptionError(
                 f"there is no folder {str(path.parent)!r}", hint="make it first, or name another --out."
             )

@@ -31,7 +31,7 @@ def write_model(
 ) -> Path:
     """Write a model into a folder, see :meth:`steepest.prediction.model.TrainedModel.save`."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        reachable(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise cannot_write(folder, error) from None
     stored = about.stored(sum(map(numbers_in, net.parameters())))

@@ -19,7 +19,7 @@ from steepest.data.dataset import Dataset
 from steepest.errors import FolderError, ModelError, OptionError
 from steepest.experiment.settings import decide, usable_device
 from steepest.export.range_plot import draw_range_tests
-from steepest.files import write_atomically
+from steepest.files import local, write_atomically
 from steepest.models import build_model
 from steepest.range_test import unused
 from steepest.range_test.own import Loss, no_factor, own_test
@@ -126,7 +126,7 @@ def check_form(path: Path) -> None:
         raise OptionError(
             f"a picture cannot be written as {path.name!r}", hint=f"end it with {', '.join(FORMS)}."
         )
-    if not path.absolute().parent.is_dir():
+    if not local(path).absolute().parent.is_dir():
         raise FolderError(f"there is no folder {path.absolute().parent.as_posix()!r}", hint="make it first.")
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from steepest.data.numbers import STANDARD
 from steepest.data.options import TableOptions
 from steepest.errors import DataError, OptionError, hint_of, unknown_name
+from steepest.files import local
 from steepest.recipe.execution import EXECUTION_OPTIONS, ExecutionOptions, ExecutionPlan
 from steepest.recipe.options import (
     WHOLE_BATCH,
@@ -158,7 +159,7 @@ def load_tree(path: str | Path) -> dict[str, Any]:
     Raises:
         DataError: the file does not exist or is not TOML (or JSON).
     """
-    path = Path(path)
+    path = local(path)
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError:

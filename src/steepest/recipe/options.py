@@ -35,7 +35,7 @@ def _separated(value: Any) -> Any:
 
 
 def _pairs(value: Any) -> Any:
-    """Read ``["Block=128", "Beat=8"]`` or ``"Block=128,Beat=8"`` as a table."""
+    """Read ``["Block=128", "Beat=8"]`` or ``"Block=128,Beat=8"`` as a table; quotes around a name keep its comma."""
     if isinstance(value, str):
         value = grammar.split(value)
     if not isinstance(value, list | tuple):
@@ -45,8 +45,13 @@ def _pairs(value: Any) -> Any:
         name, equals, number = str(each).rpartition("=")
         if not equals:
             raise ValueError(f"{each!r} is not NAME=VALUE")
-        pairs[name.strip()] = number.strip()
+        pairs[_unquoted(name.strip())] = number.strip()
     return pairs
+
+
+def _unquoted(name: str) -> str:
+    """Return a name that has a comma, and so is in quotes, without these."""
+    return name[1:-1] if len(name) > 2 and name[0] == name[-1] and name[0] in "'\"" else name
 
 
 def _weights(value: Any) -> Any:
@@ -199,7 +204,9 @@ class Protocol(FrozenOptions):
         description="learning rates to try, the same for every optimizer (default: seven around the centre of each)",
     )
     class_weights: Annotated[Literal["none", "balanced"] | dict[str, float], BeforeValidator(_weights)] = (
-        Field("none", description="class weights in the loss: none, balanced, or as yes=2,no=1")
+        Field(
+            "none", description="class weights in the loss: none, balanced, or as yes=2,no=1 or '\"1,000\"=2'"
+        )
     )
     baseline: Annotated[tuple[str, ...], BeforeValidator(_each_text)] = Field(
         (),

@@ -15,6 +15,7 @@ from steepest.data.images.idx import is_idx, read_idx_files
 from steepest.data.images.pixels import Images, as_pixels, resized
 from steepest.data.read import check_no_results
 from steepest.errors import DataError
+from steepest.files import local
 
 __all__ = ["Images", "is_images", "read_images"]
 
@@ -60,7 +61,7 @@ def read_images(source: Any, size: tuple[int, int] | None = None) -> Images:
             f"images cannot be read from a {type(source).__name__}",
             hint="give a path, a list of paths or an array.",
         )
-    path = Path(source).expanduser()
+    path = local(source).expanduser()
     if not path.exists():
         raise DataError(
             f"there is no file or folder {str(source)!r}",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from steepest.errors import DataError, OptionError
+from steepest.files import local
 from steepest.wording import counted, first_few
 
 SUFFIXES = (".txt", ".text", ".md", ".rst", ".tokens", ".jsonl", ".ndjson")
@@ -134,7 +135,7 @@ def _files(source: Any) -> Iterator[tuple[str, Path | str]]:
     if not isinstance(source, str | Path):
         yield from _in_memory(source)
         return
-    path = Path(source).expanduser()
+    path = local(source).expanduser()
     if path.is_dir():
         found = [each for each in _below(path) if each.suffix.lower() in SUFFIXES]
         if not found:
