@@ -20,6 +20,7 @@ from steepest.data.catalog import SOURCES, places
 from steepest.errors import DataError, OptionError, UnknownNameError
 from steepest.experiment.given import Arm
 from steepest.record.schema import Record
+from steepest.report.suite_page import suite_page
 from steepest.rng import stream
 from steepest.suites import plan_suite, registry
 from steepest.suites.base import identity, making, stored
@@ -307,6 +308,17 @@ def test_the_page_says_how_rates_were_tuned():
     [first, *_] = making._protocol(wide.works)
     assert "number of trials, 14: points of a Sobol sequence of adam" in first
     assert "over its rate, eps" in first
+
+
+def test_the_page_of_three_sets_has_profiles():
+    metric = Metric(name="rmse", title="RMSE", higher_is_better=False)
+    arms = [
+        ArmOnSet(name=name, seeds=[0, 1], test={"rmse": [value, 2.0]})
+        for name, value in (("a", 1.0), ("b", 3.0))
+    ]
+    sets = [SetResults(name=name, what="", metric=metric, arms=arms) for name in "xyz"]
+    page = suite_page(SuiteResults(suite="s", version=1, size="quick", mine=["a"], others=["b"], sets=sets))
+    assert "1 − value is compared" in page
 
 
 def test_what_can_be_told_apart_is_that_of_the_strictest_comparison():

@@ -59,7 +59,7 @@ def suite(
     seeds: Annotated[
         int | None,
         typer.Option(
-            help="Run seeds of each arm; with more than are stored (3), all optimizers are trained here.",
+            help="Run seeds of each arm; with more than are stored, all optimizers are trained here.",
             metavar="INTEGER",
             min=1,
         ),

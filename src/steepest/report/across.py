@@ -211,12 +211,12 @@ def visible_text(results: SuiteResults) -> str:
     """Return which differences the suite can tell apart on each data set."""
     found = smallest_differences(results)
     amounts = [
-        f"{significant(found[each.name] * written(each).scale, 2)}{' points' if each.metric.percent else ''} "
-        f"({each.name})"
+        f"{significant(found[each.name] * written(each).scale, 2)}{' points' if each.metric.percent else ''} on "
+        f"{each.name}"
         for each in results.sets
         if each.name in found
     ]
-    return f"Differences that it tells apart 4 times in 5, in the median: {', '.join(amounts)}."
+    return f"A true difference is detected 4 times in 5 (median over pairs) from {listed(amounts)}."
 
 
 def rank_text(results: SuiteResults) -> str:

@@ -100,7 +100,7 @@ def sentences(comparison: Comparison) -> list[str]:
         by = _judged(comparison, known[0][1])
         parts = [f"{name} after {_span(first, last)}" for first, last, name in order if name]
         if not parts:
-            said.append("Who is expected to be ahead is open after any number of trials: intervals overlap.")
+            said.append("At every number of trials the intervals of those ahead overlap.")
         else:
             still = [_span(first, last) for first, last, name in order if not name]
             rest = f"; it is open after {listed(still)}, where intervals overlap" if still else ""

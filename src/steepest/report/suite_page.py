@@ -52,6 +52,7 @@ def suite_page(results: SuiteResults) -> str:
         ],
         profiles=found,
         within=profiled.WITHIN,
+        same_data="",  # refused
         profile_chips=profiled.chips(found) if found else [],
         facts=facts,
         style=Markup(style()),

@@ -16,6 +16,8 @@ COMPONENTS = {
 }
 
 SPLIT = {"validation": 0.15, "test": 0.3}
+SHORT = {**SPLIT, "tuning_finalists": 7}
+"""All rates run at full length where a quarter of it is too few steps to tell which is best."""
 
 
 class Standard(Suite):
@@ -34,18 +36,18 @@ class Standard(Suite):
                 SuiteSet(
                     "breast-cancer",
                     "breast-cancer",
-                    options={**SPLIT, "model": "mlp(hidden=[16])", "epochs": 15, "batch_size": 32},
+                    options={**SHORT, "model": "mlp(hidden=[16])", "epochs": 15, "batch_size": 32},
                 ),
                 SuiteSet(
                     "digits",
                     "digits",
-                    options={**SPLIT, "model": "mlp(hidden=[32])", "epochs": 8, "batch_size": 64},
+                    options={**SHORT, "model": "mlp(hidden=[32])", "epochs": 8, "batch_size": 64},
                 ),
                 SuiteSet(
                     "flights",
                     "flights",
                     rows=2_000,
-                    options={**SPLIT, "model": "embedding-mlp(hidden=[32])", "epochs": 4, "batch_size": 64},
+                    options={**SHORT, "model": "embedding-mlp(hidden=[32])", "epochs": 4, "batch_size": 64},
                 ),
             )
         return (

@@ -36,6 +36,8 @@ from steepest.sweep.wanted import DEFAULT_ARM_OPTIMIZER
 from steepest.wording import counted
 
 DIVERGED: Outcome = "diverged"
+TUNING = ("tuning_rates", "tuning_finalists")
+"""Options that are refused where nothing is tuned."""
 
 
 @dataclass(frozen=True)
@@ -270,7 +272,9 @@ def _planned(source: Source, arms: Sequence[Arm], options: Mapping[str, Any]) ->
     own = [
         replace(arm, **{name: options[name] for name in shared if getattr(arm, name) is None}) for arm in arms
     ]
-    return plan(source, arms=own, **{name: value for name, value in options.items() if name not in shared})
+    tuned = any(contestant(DEFAULT_ARM_OPTIMIZER if a.optimizer is None else a.optimizer).tuned for a in own)
+    without = shared if tuned else {*shared, *TUNING}
+    return plan(source, arms=own, **{name: value for name, value in options.items() if name not in without})
 
 
 def _decided(source: Source, arms: Sequence[Arm], options: Mapping[str, Any]) -> Settings:
