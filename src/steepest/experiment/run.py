@@ -59,6 +59,7 @@ from steepest.procedures.pruning import read_pruning
 from steepest.recipe import Experiment, experiment_toml
 from steepest.record.current import identity
 from steepest.record.inventory import WORKERS
+from steepest.record.schema import Phase
 from steepest.record.store import ARMS, TEST_PREDICTIONS, Folder, command
 from steepest.report.format import seconds as duration
 from steepest.report.progress import (
@@ -305,7 +306,8 @@ def _decided(
     if short := shortness(setup, protocol, settings.plan):
         observer.say(f"warning: {short}")
     history, besides = folder.history(), fits.expected()
-    coming, watching = {each.phase for each in expected_runs(setup, history)}, settings.codes.watching
+    watching = settings.codes.watching
+    coming: set[Phase] = {each.phase for each in expected_runs(setup, history)}
     _write_experiment(folder, to_be_recorded(folder, experiment, coming, observer, watching), settings)
     asked = experiment.execution.workers
     left = plan_seconds(setup, settings.plan.cells, history, besides, asked)
