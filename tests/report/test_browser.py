@@ -159,3 +159,18 @@ def test_checks_can_fail(browser: Browser, tmp_path: Path) -> None:
         assert "loud" in complaints
         assert "broken" in complaints
         assert [each.rpartition("/")[2] for each in page.requests()] == ["missing.png"]
+
+
+def test_arrows_of_differences_beyond_the_scale_stay_off_the_numbers_beside(
+    browser: Browser, reports: dict[str, Path]
+) -> None:
+    outside = """
+    [...document.querySelectorAll(".contrast .left, .contrast .right")].map(arrow => {
+      const [own, track] = [arrow, arrow.closest(".track")].map(each => each.getBoundingClientRect());
+      return own.left >= track.left - 1 && own.right <= track.right + 1;
+    })
+    """
+    with browser.page(reports["crimes"], width=1100) as page:
+        found = page.run(outside)
+    assert found
+    assert all(found)
