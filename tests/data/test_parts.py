@@ -99,6 +99,12 @@ def test_of_a_date_that_splits_only_what_comes_again_is_a_feature(kept: dict[str
     assert ("its year left out, as rows are split by it" in texts(table)) != bool(kept)
 
 
+def test_a_split_by_time_says_that_rows_of_one_moment_stay_together() -> None:
+    for when, said in ((NOW // 13, True), (NOW, False)):
+        found = texts(read_table(rows().with_columns(when.alias("when")), target="y", split="time:when"))
+        assert ("latest rows for the test; rows of one moment are in one part)" in found) == said
+
+
 def test_other_columns_that_only_count_time_are_named() -> None:
     frame = rows().with_columns(DAYS.alias("when"), number=NOW * 1.5, again=NOW % 7)
     found = texts(read_table(frame, target="y", split="time:when"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 
 import hypothesis.strategies as st
@@ -33,7 +34,13 @@ def test_parts_are_disjoint_and_cover_all_rows(name: str, validation: float, tes
     parts = [split.train, split.validation, split.test]
     assert sorted(np.concatenate(parts)) == list(range(N))
     assert all((np.diff(each) > 0).all() for each in parts)
-    if name != "group":
+    if name == "time":
+        assert not {*MOMENTS[split.test]} & {*MOMENTS[split.train], *MOMENTS[split.validation]}
+        assert not {*MOMENTS[split.validation]} & {*MOMENTS[split.train]}
+        most, wanted = int(np.bincount(MOMENTS).max()), sizes(N, validation, test)
+        assert (len(split.validation), len(split.test)) == pytest.approx(wanted, abs=most)
+        assert all(len(part) > 0 for part, share in ((split.train, 1), (split.test, test)) if share)
+    elif name != "group":
         assert (len(split.validation), len(split.test)) == sizes(N, validation, test)
     else:
         assert len(split.test) == pytest.approx(N * test, abs=int(max(np.bincount(GROUPS))))
@@ -114,6 +121,26 @@ def test_time_goes_from_train_to_validation_to_test() -> None:
     split = time_split(MOMENTS, 0.1, 0.1)
     assert MOMENTS[split.train].max() <= MOMENTS[split.validation].min()
     assert MOMENTS[split.validation].max() <= MOMENTS[split.test].min()
+
+
+@pytest.mark.parametrize("counts", [[1, 98, 1], [98, 1, 1], [1, 1, 98], [13] * 33, [50, 3, 47]])
+def test_no_moment_is_in_two_parts_and_no_part_is_empty(counts: list[int]) -> None:
+    moments = np.random.default_rng(0).permutation(np.repeat(np.arange(len(counts)), counts))
+    for validation, test in ((0.1, 0.1), (0.3, 0.3), (0.0, 0.2), (0.1, 0.0)):
+        split = time_split(moments, validation, test)
+        parts = [moments[each] for each in (split.train, split.validation, split.test)]
+        there = [each for each, share in zip(parts, (1, validation, test), strict=True) if share]
+        assert all(len(each) for each in there)
+        assert all(one.max() < other.min() for one, other in itertools.pairwise(there))
+    days = np.repeat(np.arange(33), 13)
+    split = time_split(days, 0.1, 0.1)
+    assert (len(split.train), len(split.validation), len(split.test)) == (26 * 13, 4 * 13, 3 * 13)
+
+
+def test_fewer_moments_than_parts_are_refused() -> None:
+    with pytest.raises(DataError, match="the split column has 2 moments for 3 parts"):
+        time_split(np.repeat([2023, 2024], 50), 0.1, 0.1)
+    assert len(time_split(np.repeat([2023, 2024], 50), 0.0, 0.1).test) == 50
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import shutil
 from datetime import date, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -134,6 +135,20 @@ def test_a_folder_that_was_hardly_begun_has_no_earlier_format(tmp_path: Path) ->
     assert begun.pop("at") == Path.cwd().as_posix()
     known = {"format": FORMAT, "encoding": ENCODING}
     assert begun == {"event": "data", **known, "data": "f00", "name": "churn"}
+
+
+def test_a_split_by_time_of_an_earlier_version_is_no_changed_file(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"day": np.repeat(range(25), 4), "y": ["a", "b"] * 50, "x": range(100)})
+    for split, encoding, why in (
+        ("time:day", 2, "which split by time inside a moment"),
+        ("time:day", ENCODING, "has changed"),
+        ("random", 2, "has changed"),
+    ):
+        folder = Folder(tmp_path)
+        begun = {"event": "data", "format": FORMAT, "data": "f00", "name": "rows", "encoding": encoding}
+        folder.journal.path.write_text(json.dumps(begun) + "\n")
+        with pytest.raises(FolderError, match=why):
+            check_unchanged(folder, read_table(rows, target="y", split=split))
 
 
 def test_dates_without_their_day_of_the_year_are_those_of_an_earlier_version(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from steepest.data.split import (
     repeat_seed,
     row_fold,
     row_folds,
+    sizes,
     stratified_split,
     time_split,
 )
@@ -114,9 +115,14 @@ def split_rows(
     codes[free] = split.part
     rows = rows.with_columns(pl.Series(SPLIT_COLUMN, PARTS, dtype=SPLIT_TYPE).gather(codes))
     counts = {part: int((codes == code).sum()) for code, part in enumerate(PARTS)}
+    about_cuts = (
+        _about_cuts(split, validation, test if test_set is not None else 0.0)
+        if kind == "time" and not files
+        else ""
+    )
     how = {
         "group": f"no {column} in two parts, split seed {seed}",
-        "time": f"by {column}, with the latest rows for the test",
+        "time": f"by {column}, with the latest rows for the test{about_cuts}",
         "last": f"by {options.time} within each {options.user}, with the latest rows for the test",
     }.get(kind, f"{kind}, split seed {seed}")
     if not rule.held_out:
@@ -140,6 +146,14 @@ def split_rows(
     if n < rows.height:
         notes += _about_known_rows(rows)
     return rows, notes
+
+
+def _about_cuts(split: Split, validation: float, test: float) -> str:
+    """Return that parts of a split by time are not of the sizes given, as rows of one moment stay together."""
+    wanted = sizes(len(split.part), validation, test)
+    return (
+        "" if wanted == (len(split.validation), len(split.test)) else "; rows of one moment are in one part"
+    )
 
 
 def _refitted(

@@ -185,16 +185,46 @@ def _some_groups(order: list[int], counts: Rows, wanted: int, kept: int) -> list
 
 
 def time_split(moments: NDArray[np.generic], validation: float, test: float) -> Split:
-    """Split by time: the latest rows are the test rows, those before them validation; ties keep their order.
+    """Split by time: the latest rows are the test rows, those before them validation, and no moment is in two parts.
+
+    The sizes are as for other splits where all moments differ; else each cut is at the nearest change of the moment.
+
+    Args:
+        moments: when the rows were made, ``[N]``.
+
+    Raises:
+        DataError: there are fewer moments than parts.
 
     Example:
         >>> time_split(np.arange(20)[::-1], 0.1, 0.1).test.tolist()
         [0, 1]
+        >>> time_split(np.repeat(np.arange(10), 5), 0.15, 0.12).test.tolist()  # 6 of 50 rows would be 1.2 moments
+        [45, 46, 47, 48, 49]
     """
     n_validation, n_test = sizes(len(moments), validation, test)
     order = np.argsort(moments, kind="stable").astype(np.int64)
-    end = len(order) - n_test
-    return _chosen(len(order), order[end - n_validation : end], order[end:])
+    changes = np.flatnonzero(np.diff(moments[order])) + 1
+    wanted = [
+        (n_test, 1 + (n_validation > 0)),
+        (n_validation, 1),
+    ]  # with how many parts there are, up to each cut
+    if len(changes) < sum(rows > 0 for rows, _ in wanted):
+        raise DataError(
+            f"the split column has {counted(len(changes) + 1, 'moment')} for "
+            f"{1 + (n_validation > 0) + (n_test > 0)} parts",
+            hint="name a column of finer times, or give validation and test rows in files of their own.",
+        )
+    part = np.zeros(len(order), dtype=np.uint8)
+    end, at = len(order), len(order)
+    for which, (rows, parts) in zip((2, 1), wanted, strict=True):
+        at -= rows
+        if rows:
+            open_ = changes[parts - 1 :]
+            open_ = open_[open_ < end]
+            cut = int(open_[np.argmin(np.abs(open_ - at))])
+            part[order[cut:end]] = which
+            end = cut
+    return Split(part)
 
 
 def row_folds(codes: NDArray[np.integer[Any]], folds: int, seed: int) -> Rows:

@@ -154,15 +154,20 @@ def _check_encoding(folder: Folder, dataset: Dataset) -> None:
     """Complain about a folder whose data an earlier version made other numbers of.
 
     Raises:
-        FolderError: it used dates without their day of the year.
+        FolderError: it used dates without their day of the year, or split by time in another way.
     """
     dated = any(each.endswith(f" {DAY_OF_YEAR}") for each in dataset.shape.continuous)
-    if folder.encoding > 1 or not dated:
+    by_time = str(dataset.provenance.get("split")).startswith("time:")
+    if folder.encoding <= 1 and dated:
+        why = f"used dates without their {DAY_OF_YEAR}"
+    elif folder.encoding <= 2 and by_time:
+        why = "split by time inside a moment, or used that time as an input"
+    else:
         return
     name = folder.path.as_posix()
     raise FolderError(
-        f"{name!r} was started by an earlier version, which used dates without their {DAY_OF_YEAR}: it opens, predicts "
-        "and exports, but its data cannot be made again",
+        f"{name!r} was started by an earlier version, which {why}: it opens, predicts and "
+        "exports, but its data cannot be made again",
         hint="start a new folder with another --out: "
         f"`{command('compare', folder.path / 'experiment.toml', '--out', f'{name}-again')}`.",
     )

@@ -35,8 +35,9 @@ from steepest.record.schema import BaselineRecord, Record
 FORMAT = 3
 """Of the folders that are written. Those of an earlier format are read and shown, and nothing is added to them."""
 
-ENCODING = 2
-"""Of the data in folders that are begun; 1 where a folder names none: then its dates had no day of the year."""
+ENCODING = 3
+"""Of the data in folders that are begun; 1 where a folder names none: then its dates had no day of the year. Up to 2,
+splits by time cut inside a moment, and that time was an input."""
 
 SOURCE = "source"
 """The folder with the source of the user's code, by its identity."""
