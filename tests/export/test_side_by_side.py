@@ -115,6 +115,9 @@ def test_the_best_network_is_not_called_a_winner_where_a_baseline_is_recommended
     found = rent_comparison().model_copy(update={"recommended": "linear regression"})
     line = overview(side(comparison=found))
     assert (line.network, line.use) == ("adamw", "linear regression")
+    for name in (row.name for row in found.rows if row.kind == "baseline"):
+        rows = [row.model_copy(update={"chosen_by": 1.0 + (row.name != name)}) for row in found.rows]
+        assert overview(side(comparison=found.model_copy(update={"rows": rows}))).baseline.startswith(name)
     text = " ".join(" ".join(Reader(render_sides([side(comparison=found), side("runs/two")])).texts).split())
     assert "Winner" not in text
 
@@ -206,6 +209,33 @@ def test_the_sentence(winners, expected):
         for place, name in enumerate(winners)
     ]
     assert sentence(sides) == expected
+
+
+USES = [
+    (["adamw", ""], "Validation chose adamw in both comparisons of one data set on RMSE."),
+    (
+        ["ridge", "ridge"],
+        "Of the networks, validation chose adamw in both comparisons of one data set on RMSE. Predict uses ridge in "
+        "both.",
+    ),
+    (
+        ["ridge", "ridge", "adamw"],
+        "Of the networks, validation chose adamw in all 3 comparisons of one data set on RMSE. Predict uses ridge in 0 "
+        "and 1; the network in 2.",
+    ),
+]
+
+
+@pytest.mark.parametrize(("used", "expected"), USES)
+def test_the_sentence_names_what_predict_uses(used, expected):
+    found = rent_comparison().model_copy(update={"winner": "adamw"})
+    sides = [
+        side(str(place), comparison=found.model_copy(update={"recommended": name}))
+        for place, name in enumerate(used)
+    ]
+    assert sentence(sides) == expected
+    rule = "better by a detectable difference, or is better on validation where none is detectable"
+    assert rule in " ".join("".join(Reader(render_sides(sides)).texts).split())
 
 
 @pytest.fixture(scope="module")

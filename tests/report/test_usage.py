@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from steepest.compare.estimates import Difference, Estimate
+from steepest.compare.result import Row
 from steepest.report.usage import SEE_WHY, snippets, usage
 from tests.report.test_text import small
 
@@ -33,3 +35,47 @@ def test_the_loss_around_a_network_is_offered_where_a_command_can_name_it():
         "steepest landscape 'runs/x y' --model 'nets.py:Net(width=3)'",
         None,
     ]
+
+
+def test_the_baseline_that_is_offered_instead_is_the_best_on_validation():
+    def baseline(name: str, tested: float, chosen_by: float | None) -> Row:
+        value = Estimate(mean=tested, low=tested, high=tested, n=1)
+        return Row(
+            kind="baseline", name=name, metrics={"log_loss": value}, seeds=1, chosen_by=chosen_by,
+            model=f"baselines/{name}",
+        )  # fmt: skip
+
+    def offered(*chosen_by: float | None) -> str:
+        rows = [
+            baseline(name, 0.5 + i / 10, each)
+            for i, (name, each) in enumerate(zip("ab", chosen_by, strict=True))
+        ]
+        known = {
+            "first": "adam",
+            "metric": "log_loss",
+            "over": "both",
+            "mean": 0.01,
+            "low": -1.0,
+            "high": 1.0,
+            "n": 2,
+        }
+        found = [
+            Difference.model_validate({**known, "second": each.name, "told_apart": False}) for each in rows
+        ]
+        result = small().model_copy(
+            update={
+                "recommended": "adam",
+                "winner": "adam",
+                "metric": "log_loss",
+                "rows": rows,
+                "differences": found,
+            }
+        )
+        [command] = [
+            each.value for each in usage(Path("r"), result, "linear") if each.label.startswith("command, ")
+        ]
+        return command.split()[2]
+
+    assert offered(0.8, 0.7) == "r/baselines/b"
+    assert offered(0.7, 0.8) == "r/baselines/a"
+    assert offered(None, None) == "r/baselines/a"

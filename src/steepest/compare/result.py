@@ -5,6 +5,7 @@ It is stored as ``results.json``; figures are drawn from it and from nothing els
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any, Literal, cast
 
@@ -466,3 +467,14 @@ def better_first(rows: Iterable[Row], metric: Metric) -> list[Row]:
         ), -value.mean if metric.higher_is_better else value.mean
 
     return sorted(rows, key=place)
+
+
+def best_chosen(rows: Iterable[Row], metric: Metric) -> list[Row]:
+    """Return the rows by their value on validation, as test rows choose nothing; those without one last, by mean."""
+    sign = -1.0 if metric.higher_is_better else 1.0
+
+    def place(row: Row) -> float:
+        known = row.chosen_by is not None and abs(row.chosen_by) < MOST
+        return sign * row.chosen_by if known and row.chosen_by is not None else math.inf
+
+    return sorted(better_first(rows, metric), key=place)

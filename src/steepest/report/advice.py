@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from steepest.compare.estimates import IDENTICAL, Estimate, why
-from steepest.compare.result import Row
+from steepest.compare.result import Row, better_first
 from steepest.evaluate.baselines import NOT_SAVED
 from steepest.report.case import HeadlineCase, based_on, before
 from steepest.report.claims import corrected
@@ -13,7 +13,7 @@ from steepest.report.words import capital
 
 
 def better_but_undetected(case: HeadlineCase) -> Row | None:
-    """Return the best baseline if its mean is ahead of the winner's without a detectable difference."""
+    """Return the best baseline on validation if its mean is ahead of the winner's without a detectable difference."""
     best = next(iter(case.baselines), None)
     found = case.to(best) if best else None
     if best is None or found is None or found.ends is None or found.told_apart or found.mean == 0:
@@ -88,8 +88,10 @@ def _values(case: HeadlineCase, row: Row) -> str:
 
 
 def best_baseline(case: HeadlineCase, row: Row) -> str:
-    """Return what the best baseline reaches, and how far the winner is from it."""
-    return _against(case, row, f"the best baseline, {row.name},")
+    """Return what the best baseline on validation reaches, and how far the winner is from it."""
+    tested = better_first(case.baselines, case.metric)[0]
+    same = tested.metrics[case.metric.name].mean == row.metrics[case.metric.name].mean
+    return _against(case, row, f"the best baseline{'' if same else ' on validation'}, {row.name},")
 
 
 def another(case: HeadlineCase, row: Row) -> str:

@@ -25,7 +25,7 @@ class HeadlineCase:
         winner: the arm that validation picked.
         rivals: the winner minus every other arm.
         against: the winner minus every baseline.
-        baselines: the rows of the baselines, best first.
+        baselines: the rows of the baselines, the best on validation first.
         recommended: the baseline that is recommended instead of the winner, or None.
         limits: what restricts the claims.
         subject: what is compared.

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from steepest.compare.effects import Factorial, Interaction, MainEffect
 from steepest.compare.estimates import IDENTICAL, Difference, why
 from steepest.compare.limits import NO_LIMITS, Limits
-from steepest.compare.result import Metric, Row
+from steepest.compare.result import Metric, Row, best_chosen
 from steepest.recipe import SUBJECTS
 from steepest.report.advice import another, best_baseline, better_but_undetected, use_baseline, use_either
 from steepest.report.case import HeadlineCase, based_on, before
@@ -51,9 +51,7 @@ def headline(
     """
     written = digits(metric, rows, [*rivals, *against])
     baselines = [row for row in rows if row.kind == "baseline" and metric.name in row.metrics]
-    known = [row for row in baselines if math.isfinite(row.metrics[metric.name].mean)]
-    sign = -1 if metric.higher_is_better else 1
-    known.sort(key=lambda row: sign * row.metrics[metric.name].mean)
+    known = best_chosen([row for row in baselines if math.isfinite(row.metrics[metric.name].mean)], metric)
     chosen = next((row for row in known if row.name == recommended), None)
     case = HeadlineCase(
         metric, written, winner, rivals, against, known, chosen, limits, subject or Subject(), factorial

@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 
 from steepest.compare.differences import family
 from steepest.compare.estimates import Difference
-from steepest.compare.result import Comparison, Fact, better_first
+from steepest.compare.result import Comparison, Fact, best_chosen
 from steepest.compare.scores import Scores, scores
 from steepest.evaluate.metrics import is_positive
 from steepest.files import write_with_folder
@@ -160,7 +160,24 @@ def _labelled(sides: Sequence[Side]) -> list[Side]:
 
 
 def sentence(sides: Sequence[Side]) -> str:
-    """Return who was best where: one clause for a winner that all share, else one for each comparison."""
+    """Return who was best where, one clause for a winner that all share, and what predict uses instead of it."""
+    used = {each.label: each.comparison.recommended or each.comparison.winner for each in sides}
+    if all(used[each.label] == each.comparison.winner for each in sides):
+        return _chosen(sides, "Validation chose")
+    first = _chosen(sides, "Of the networks, validation chose")
+    if len(set(used.values())) == 1:
+        count = "both" if len(sides) == 2 else f"all {len(sides)}"
+        return f"{first} Predict uses {next(iter(used.values()))} in {count}."
+    where: dict[str, list[str]] = {}
+    for each in sides:
+        network = used[each.label] == each.comparison.winner
+        where.setdefault("the network" if network else used[each.label], []).append(each.label)
+    said = "; ".join(f"{name} in {listed(labels)}" for name, labels in where.items())
+    return f"{first} Predict uses {said}."
+
+
+def _chosen(sides: Sequence[Side], opening: str) -> str:
+    """Return which networks validation chose where."""
     winners = {each.comparison.winner for each in sides}
     metrics = {each.comparison.metric for each in sides}
     if len(winners) == 1:
@@ -169,13 +186,13 @@ def sentence(sides: Sequence[Side]) -> str:
         count = "both" if len(sides) == 2 else f"all {len(sides)}"
         of = len(profiled.once([each.fingerprint for each in sides]))
         of_data = f" of {'one data set' if of == 1 else counted(of, 'data set')}" if of < len(sides) else ""
-        return f"Validation chose {next(iter(winners))} in {count} comparisons{of_data}{on}."
+        return f"{opening} {next(iter(winners))} in {count} comparisons{of_data}{on}."
     shown = [
         f"{each.comparison.winner} in {each.label}"
         + (f" ({metric_of(each.comparison, each.comparison.metric).title})" if len(metrics) > 1 else "")
         for each in sides
     ]
-    return f"Validation chose {listed(shown)}."
+    return f"{opening} {listed(shown)}."
 
 
 def remarks(sides: Sequence[Side]) -> list[str]:
@@ -241,7 +258,7 @@ def overview(side: Side) -> OverviewRow:
     mine = next((row for row in found.rows if row.kind == "arm" and row.name == found.winner), None)
     value = mine.metrics.get(metric.name) if mine else None
     written = digits_of(found, metric)
-    baselines = better_first((row for row in found.rows if row.kind == "baseline"), metric)
+    baselines = best_chosen((row for row in found.rows if row.kind == "baseline"), metric)
     rows = [_fact(found.data, f"{name} rows") for name in ("training", "test")]
     return OverviewRow(
         label=side.label,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from steepest.compare.result import Comparison, Fact, Row
+from steepest.compare.result import Comparison, Fact, Row, best_chosen
 from steepest.components import grammar
 from steepest.data.dataset import Task, has_classes
 from steepest.recipe import CALLABLE
@@ -18,7 +18,8 @@ INSTEAD = ", the best network instead"
 def usage(folder: Path, comparison: Comparison, model: str | None, *, predicted: bool = True) -> list[Fact]:
     """Return the command and the Python that use the recommended model, and the command of the one that may be as good.
 
-    Beside a baseline that is the network's, beside the network that of the best baseline with no detectable difference.
+    Beside a baseline that is the network's, beside the network that of the baseline with no detectable difference
+    that is best on validation.
 
     Args:
         folder: the experiment's folder.
@@ -129,14 +130,15 @@ def snippets(
 
 
 def _undetected(comparison: Comparison) -> Row | None:
-    """Return the best saved baseline with no detectable difference from the winner."""
+    """Return the saved baseline, best on validation, with no detectable difference from the winner."""
     undetected = {
         each.second
         for each in comparison.differences
         if each.first == comparison.winner and each.metric == comparison.metric and not each.told_apart
     }
-    rows = (row for row in comparison.rows if row.kind == "baseline" and row.name in undetected and row.model)
-    return next(rows, None)
+    rows = [row for row in comparison.rows if row.kind == "baseline" and row.name in undetected and row.model]
+    metric = next(each for each in comparison.metrics if each.name == comparison.metric)
+    return next(iter(best_chosen(rows, metric)), None)
 
 
 def commands(comparison: Comparison) -> list[str]:
