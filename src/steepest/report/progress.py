@@ -247,7 +247,7 @@ def time_used(minutes: float, gone: float, left: float) -> str:
     if left <= 0:
         return f"{budget} is used up"
     return (
-        f"of {budget} {fmt.seconds(gone)} are used, and what is missing was not expected to fit into the rest"
+        f"{fmt.seconds(gone)} of {budget} are used, and what is missing was not expected to fit into the rest"
     )
 
 
