@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,50 @@ def test_all_comparisons_below_a_folder_are_listed(steepest, place) -> None:
     table = steepest("list", "runs").out
     assert "rmse 2" in table
     assert "3 comparisons" in table
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 130])
+def test_nothing_is_cut_in_a_narrow_terminal(steepest, place, monkeypatch, width) -> None:
+    """At 80 columns dates ended as "2026-11-27 2", and sizes were gone."""
+    made(place / "a-comparison-with-a-rather-long-name/and-a-set", value=123.456, baseline=1234.5, title="x")
+    monkeypatch.setenv("COLUMNS", str(width))
+    table = steepest("list", "runs").out
+    assert max(map(len, table.splitlines())) <= width
+    shown = re.findall(r"\d{4}-\d\d-\d\d( \d\d:\d\d)?", table)
+    assert len(shown) == 4
+    assert all(shown) == (width >= 100)
+    assert "…" not in table
+    assert len(re.findall(r"\d+ kB", table)) == 5
+    assert re.search(r"rmse(\s+1234| .*\n.* 1234)", table)
+    assert (
+        "a-comparison-with-a-rather-long-name/and-a-set" in re.sub(r"\s{2,}.*\n?", "", table) or width < 130
+    )
+
+
+def test_a_suite_is_listed_before_its_data_sets(steepest, place) -> None:
+    made(place / "suite-mine/digits", value=0.5)
+    (place / "suite-mine/suite.json").write_text('{"suite": "mine", "sets": []}')
+    found = {each["path"]: each for each in json.loads(steepest("list", "runs", "--json").out)}
+    assert [each for each in found if "suite" in each] == ["runs/suite-mine", "runs/suite-mine/digits"]
+    assert found["runs/suite-mine"]["suite"] == "mine"
+    assert found["runs/suite-mine"]["bytes"] == 29
+    out = steepest("list", "runs").out
+    assert "(suite mine)" in out
+    assert "4 comparisons, 1 suite" in out
+    before = files(place / "suite-mine")
+    steepest("clean", "runs", "--unfinished", "--checkpoints", "--yes")
+    assert "suite.json" in files(place / "suite-mine") < before
+    (place / "suite-mine/suite.json").write_text('{"other": 1}')
+    assert "1 suite" not in steepest("list", "runs").out
+
+
+@pytest.mark.parametrize("command", [["list", "runs"], ["clean"]], ids=["list", "clean"])
+def test_where_nothing_was_made_yet_the_hint_says_how(steepest, tmp_path, monkeypatch, command) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = steepest(*command)
+    assert found.status == 2
+    assert "there is no folder 'runs' here" in found.err
+    assert "steepest compare DATA --target COLUMN makes one" in " ".join(found.err.split())
 
 
 @pytest.mark.parametrize(

@@ -370,7 +370,9 @@ def list_(
     if kind == RUNS:
         if plot:
             raise OptionError("--plot draws schedules, not runs", hint="steepest list schedules --plot")
-        found = listed_runs(names or [], sort=sort, having=having, as_json=as_json)
+        found = listed_runs(
+            names or [], sort=sort, having=having, as_json=as_json, width=console(out=True).width
+        )
         console(out=True).print(found, markup=False, highlight=False, soft_wrap=as_json)
         return
     if sort or having:

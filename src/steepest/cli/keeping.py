@@ -23,7 +23,7 @@ RUNS = "runs"
 
 
 def listed_runs(
-    places: Sequence[str], *, sort: str = "", having: str = "", as_json: bool = False
+    places: Sequence[str], *, sort: str = "", having: str = "", as_json: bool = False, width: int = 80
 ) -> RenderableType:
     """Return what ``steepest list runs`` prints.
 
@@ -33,6 +33,7 @@ def listed_runs(
         having: only comparisons that have each of these words in their path, title, state, study or metric, or in the
             names of the winner and of what they predict with.
         as_json: JSON text instead of a table.
+        width: columns of the terminal.
 
     Raises:
         FolderError: a place is no folder.
@@ -41,8 +42,8 @@ def listed_runs(
     from steepest.record.inventory import look_at, run_folders
 
     key = _key(sort)
-    where = [Path(each) for each in places or [RUNS]]
-    found = [look_at(each) for each in run_folders(where, damaged=True)]
+    where = _looked_through(places)
+    found = [look_at(each) for each in run_folders(where, damaged=True, suites=True)]
     words = having.lower().split()
     found = [each for each in found if all(word in _said(each) for word in words)]
     found.sort(key=lambda each: key(each), reverse=sort.startswith("-"))
@@ -52,7 +53,18 @@ def listed_runs(
         return Text(
             f"no comparison in {', '.join(places or [RUNS])}" + (f" has {having!r}" if having else "")
         )
-    return _table(found)
+    return _table(found, width)
+
+
+def _looked_through(places: Sequence[str]) -> list[Path]:
+    """Return the folders that are looked through: those that were given, else :data:`RUNS`, which there may not be."""
+    if not places and not Path(RUNS).is_dir():
+        raise FolderError(
+            f"there is no folder {RUNS!r} here",
+            hint="no comparison was made in this folder: steepest compare DATA --target COLUMN makes one, in "
+            f"{RUNS}; where --out named another folder, name that.",
+        )
+    return [Path(each) for each in places or [RUNS]]
 
 
 ORDERS: dict[str, Callable[[Any], Any]] = {
@@ -75,7 +87,16 @@ def _key(sort: str) -> Callable[[Any], Any]:
 
 
 def _said(run: Any) -> str:
-    said = [run.path.as_posix(), run.title, run.state, run.study, run.metric, run.recommended, run.winner]
+    said = [
+        run.path.as_posix(),
+        run.title,
+        run.state,
+        run.study,
+        run.suite,
+        run.metric,
+        run.recommended,
+        run.winner,
+    ]
     return " ".join(said).lower()
 
 
@@ -85,6 +106,7 @@ def _facts(run: Any) -> dict[str, Any]:
         "state": run.state,
         "title": run.title,
         "study": run.study,
+        "suite": run.suite,
         "metric": run.metric,
         "winner": run.winner,
         "value": run.value,
@@ -97,28 +119,56 @@ def _facts(run: Any) -> dict[str, Any]:
     }
 
 
-def _table(found: Sequence[Any]) -> RenderableType:
-    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim")
-    longest = max(len(run.path.as_posix()) for run in found)
-    for title in ("folder", "state", "predicts with", "value", "runs", "changed", "size"):
+def _table(found: Sequence[Any], width: int) -> RenderableType:
+    """Return comparisons as a table in which nothing is cut: where there is no room, folders wrap and the time goes."""
+    rows = [_cells(run) for run in found]
+    table = Table(box=None, padding=(0, 1, 0, 0), header_style="dim", pad_edge=False)
+    widths = [max(map(len, column)) for column in zip(TITLES, *rows, strict=True)]
+
+    def free() -> int:
+        return width - 1 - sum(widths[place] + 1 for place in FIXED)
+
+    if free() < min(widths[0], _FOLDER) + min(widths[2], _ADVICE):
+        rows = [[*row[:5], row[5][:10], row[6]] for row in rows]
+        widths[5] = 10
+    if free() < min(widths[0], _LEAST) + min(widths[2], _LEAST):  # metrics above their values
+        widths[3] = max(len(word) for row in [TITLES, *rows] for word in row[3].split() or [""])
+    advice = max(min(widths[2], free() - min(widths[0], _FOLDER)), min(widths[2], _LEAST))
+    widths[0] = max(min(widths[0], free() - advice), _LEAST)
+    widths[2] = max(min(widths[2], free() - widths[0]), advice)
+    for place, title in enumerate(TITLES):
         right = title in ("value", "runs", "size")
-        table.add_column(
-            title,
-            justify="right" if right else "left",
-            no_wrap=title not in ("folder", "predicts with"),
-            min_width=min(longest, 32) if title == "folder" else None,
-        )
-    for run in found:
-        mean = run.recommended_value
-        value = "" if mean is None else f"{run.metric} {mean:.4g}"
-        table.add_row(
-            Text(run.path.as_posix(), overflow="fold"),
-            Text(run.state, style="" if run.state == "finished" else "yellow"),
-            Text(run.recommended), value, str(run.runs), f"{datetime.fromtimestamp(run.changed):%Y-%m-%d %H:%M}",
-            memory_text(run.size),
-        )  # fmt: skip
-    whole = f"{counted(len(found), 'comparison')}, {memory_text(sum(run.size for run in found))}"
+        table.add_column(title, justify="right" if right else "left", width=widths[place])
+    for run, row in zip(found, rows, strict=True):
+        cells = [Text(each, overflow="fold") for each in row]
+        cells[1].stylize("" if run.state == "finished" else "yellow")
+        cells[2].stylize("dim" if run.study or run.suite else "")
+        table.add_row(*cells)
+    suites = sum(bool(run.suite) for run in found)
+    whole = counted(len(found) - suites, "comparison") + (f", {counted(suites, 'suite')}" if suites else "")
+    whole += f", {memory_text(sum(run.size for run in found))}"
     return Group(table, Text(f"{whole} · steepest resume FOLDER goes on with an unfinished one", style="dim"))
+
+
+TITLES = ("folder", "state", "predicts with", "value", "runs", "changed", "size")
+FIXED = (1, 3, 4, 5, 6)
+"""Columns that do not wrap."""
+_FOLDER, _ADVICE, _LEAST = 32, 20, 9
+"""Characters that folders and models have before the time of a date goes, and the least of both."""
+
+
+def _cells(run: Any) -> list[str]:
+    mean = run.recommended_value
+    what = f"(study {run.study})" if run.study else f"(suite {run.suite})" if run.suite else run.recommended
+    return [
+        run.path.as_posix(),
+        run.state,
+        what,
+        "" if mean is None else f"{run.metric} {mean:.4g}",
+        "" if run.suite else str(run.runs),
+        f"{datetime.fromtimestamp(run.changed):%Y-%m-%d %H:%M}",
+        memory_text(run.size),
+    ]
 
 
 def clean(
@@ -143,7 +193,7 @@ def clean(
     from steepest.record.inventory import removable, remove, run_folders
     from steepest.record.lock import locked
 
-    places = [Path(each) for each in folders or [RUNS]]
+    places = _looked_through(folders or [])
     found = [
         each
         for path in run_folders(places)

@@ -19,7 +19,7 @@ from steepest.files import TEMPORARY
 from steepest.finetuning.frozen import FROZEN, unused
 from steepest.record.current import outdated
 from steepest.record.lock import is_held
-from steepest.record.store import ARMS, BASELINES, NETWORKS, PARTS, STUDY, Folder, saved_model
+from steepest.record.store import ARMS, BASELINES, NETWORKS, PARTS, STUDY, SUITE, Folder, saved_model
 
 State = Literal["finished", "unfinished", "under way", "damaged"]
 WORKERS = ".workers"
@@ -36,6 +36,7 @@ class FoundRun:
             cannot be read.
         title: of its experiment.
         study: the study that it is of, or nothing.
+        suite: the suite whose own folder it is, or nothing; its data sets are comparisons in it, which are not counted.
         metric: the deciding metric; only of finished ones, as what follows.
         winner: the arm whose network is the best; value: its mean on the test rows, None where it has none.
         recommended: whose model the comparison predicts with: the winner's, or that of a baseline;
@@ -49,6 +50,7 @@ class FoundRun:
     state: State
     title: str = ""
     study: str = ""
+    suite: str = ""
     metric: str = ""
     winner: str = ""
     value: float | None = None
@@ -98,12 +100,13 @@ def is_ours(path: Path, *, damaged: bool = False) -> bool:
         return False
 
 
-def run_folders(places: Sequence[Path], *, damaged: bool = False) -> Iterator[Path]:
+def run_folders(places: Sequence[Path], *, damaged: bool = False, suites: bool = False) -> Iterator[Path]:
     """Yield the folders of comparisons at or below some places, in alphabetical order; links are not followed.
 
     Args:
         places: the folders.
         damaged: as for :func:`is_ours`.
+        suites: also the folders of finished suites themselves, before those of their data sets.
 
     Raises:
         FolderError: a place is no folder.
@@ -112,17 +115,23 @@ def run_folders(places: Sequence[Path], *, damaged: bool = False) -> Iterator[Pa
         if not place.is_dir():
             raise FolderError(
                 f"there is no folder {place.as_posix()!r}",
-                hint="name a folder with comparisons in it, such as runs.",
+                hint="name a folder that holds comparisons, such as one that --out named.",
             )
         for at, folders, files in os.walk(place):
             folders.sort()
-            if ("experiment.toml" in files or STUDY in files) and is_ours(Path(at), damaged=damaged):
+            if suites and SUITE in files and _named(Path(at) / SUITE, "suite"):
+                yield Path(at)
+            elif ("experiment.toml" in files or STUDY in files) and is_ours(Path(at), damaged=damaged):
                 folders.clear()
                 yield Path(at)
 
 
 def look_at(path: Path) -> FoundRun:
-    """Return what is known of a comparison's folder."""
+    """Return what is known of a comparison's folder, or of a suite's."""
+    if suite := _named(path / SUITE, "suite"):
+        own = [each for each in path.iterdir() if each.is_file() and not each.is_symlink()]
+        about = {"changed": (path / SUITE).stat().st_mtime, "size": sum(each.stat().st_size for each in own)}
+        return FoundRun(path, "finished", title=path.name, suite=suite, **about)
     folder = Folder(path)
     journal = folder.journal.path
     changed = journal.stat().st_mtime if journal.is_file() else path.stat().st_mtime
@@ -269,7 +278,12 @@ def _files(path: Path) -> list[Path]:
 
 
 def _study(path: Path) -> str:
+    return _named(path / STUDY, "study")
+
+
+def _named(file: Path, key: str) -> str:
+    """Return the name that a file has under a key; nothing where there is none."""
     try:
-        return str(json.loads((path / STUDY).read_text(encoding="utf-8")).get("study", ""))
+        return str(json.loads(file.read_text(encoding="utf-8")).get(key, ""))
     except (OSError, ValueError, AttributeError):
         return ""

@@ -55,6 +55,8 @@ TEST_PREDICTIONS = "predictions/test.parquet"
 
 STUDY = "study.json"
 """Which study the folder is of and on which data; written before anything else, by the study."""
+SUITE = "suite.json"
+"""The numbers of a finished suite, in the folder that has those of its data sets."""
 
 PARTS = ("checkpoints", "rows", "predictions")
 """The folders in an experiment's folder from its beginning."""

@@ -24,7 +24,7 @@ from steepest.report.levels import LevelColumns, effects_table, level_columns, w
 from steepest.report.marks import RECOMMENDED, key, mark
 from steepest.report.reached import in_terminal
 from steepest.report.sentences import about_others, notes
-from steepest.report.view import UNBROKEN, advises, deciding_first, metric_of
+from steepest.report.view import UNBROKEN, deciding_first, metric_of
 from steepest.report.watched import reported_epochs
 from steepest.wording import memory_text
 
@@ -105,16 +105,16 @@ def comparison_table(comparison: Comparison, width: int = 80) -> RenderableType:
 def _fitting(comparison: Comparison, shown: Sequence[Row], width: int) -> tuple[Table, _Columns]:
     """Return the table with as many columns as a terminal has room for, and which these are.
 
-    Names get the room that is left. Levels are wrapped more narrowly where the deciding metric alone has no room.
+    Another metric, such as accuracy, stays before the rates and before differences, which the report has as well. Names
+    get the room that is left. Levels are wrapped more narrowly where the deciding metric alone has no room.
     """
     metric, other = (*deciding_first(comparison), None)[:2]
     assert metric is not None
     compared = any(from_winner(comparison, row.name, metric.name) for row in shown)
-    advised = other is not None and advises(comparison, other)
     choices = [
         _Columns(other, compared),
-        *([_Columns(other, compared, rates=False)] if advised else []),
-        *([_Columns(other, compared=False, rates=rates) for rates in (True, False)] if advised else []),
+        *([_Columns(other, compared, rates=False)] if other else []),
+        *([_Columns(other, compared=False, rates=rates) for rates in (True, False)] if other else []),
         _Columns(None, compared),
         _Columns(None, compared=False),
         _Columns(None, compared=False, rates=False),

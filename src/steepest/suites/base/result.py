@@ -23,10 +23,11 @@ from steepest.compare.across import (
 )
 from steepest.errors import FolderError
 from steepest.files import reachable
+from steepest.record.store import SUITE
 from steepest.report.across import sentence, suite_text
 from steepest.wording import plain_text
 
-RESULTS = "suite.json"
+RESULTS = SUITE
 """The file with the numbers of a finished suite."""
 
 
