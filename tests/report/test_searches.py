@@ -12,8 +12,8 @@ import pytest
 from steepest.compare.budgets import best_after
 from steepest.compare.result import Comparison
 from steepest.compare.search import ArmSearch, SearchTrial, TrialResult
+from steepest.report import contrasts, parallel, searches, theme
 from steepest.report import format as show
-from steepest.report import parallel, searches, theme
 from steepest.report.html import render_html
 from tests.report.example import crimes, rent
 from tests.report.test_figures import strings
@@ -127,3 +127,29 @@ def test_titles_of_axes_are_above_and_short_and_the_last_says_which_way_is_bette
     figure = searches.drawn(searched(crimes()))["parallel-0"]
     titles = [each["text"] for each in figure["layout"]["annotations"] if each["yanchor"] == "bottom"]
     assert titles == ["learning<br>rate", "eps", "amsgrad", "validation<br>log loss ↓"]
+
+
+def test_a_thousand_trials_are_folded_and_their_marks_do_not_touch() -> None:
+    few = searched(crimes())
+    [first, *_] = few.searches
+    values = [trial.results[0].value for trial in first.trials][:3]
+    after = best_after(values * 100, 1 / 9, 0, higher=False)
+    many = first.model_copy(update={"trials": first.trials[:3] * 334, "best_after": after})
+    result = few.model_copy(update={"searches": [many]})
+    page = render_html(result)
+    assert '<details class="further"><summary>All 1,002 trials' in page
+    assert '<details class="further" open><summary>All' in render_html(few)
+    drawn = searches.drawn(result)["best-after"]
+    assert drawn["data"][-1]["mode"] == "lines"
+    assert drawn["layout"]["xaxis"]["dtick"] == 50
+    assert searches.drawn(few)["best-after"]["data"][-1]["mode"] == "lines+markers"
+
+
+def test_of_many_differences_the_others_are_folded() -> None:
+    result = crimes()
+    first = result.differences[0]
+    many = [first.model_copy(update={"second": f"arm {i}"}) for i in range(contrasts.MOST_SHOWN + 7)]
+    page = render_html(result.model_copy(update={"differences": many}))
+    assert page.count("<summary>7 more</summary>") == 1
+    assert page.count('<div class="contrast"') + page.count('<div class="contrast apart"') == len(many)
+    assert "more</summary>" not in render_html(result)

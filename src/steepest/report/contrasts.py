@@ -13,6 +13,8 @@ from steepest.report.digits import Digits, digits_of
 from steepest.report.view import ValueAxis, finite, metric_of
 
 UNBROKEN = "\u00a0"
+MOST_SHOWN = 20
+"""Of more differences on a metric the others are folded."""
 
 
 @dataclass(frozen=True)

@@ -141,6 +141,7 @@ def render_html(comparison: Comparison) -> str:
         else (),  # another tool's log has a protocol of its own
         paired=bool(comparison.differences),
         contrasts=contrasts.contrasts(comparison),
+        most_contrasts=contrasts.MOST_SHOWN,
         places=contrasts.places(comparison),
         metric=view.metric_of(comparison, comparison.metric),
         chips=_chips(comparison),
@@ -151,6 +152,7 @@ def render_html(comparison: Comparison) -> str:
         parallel_buttons=parallel.buttons(comparison),
         searched_head=searches.head(comparison),
         searched_lines=searches.lines(comparison),
+        most_trials=searches.MOST_OPEN,
         searched_said=searches.sentences(comparison),
         searched_caption=searches.caption(comparison) if "best-after" in drawn else "",
         phases=[(name, show.seconds(each)) for name, each in comparison.phases.items() if each > 0],

@@ -21,6 +21,10 @@ from steepest.wording import counted, share_text
 
 MOST_TICKS = 8
 """Numbers along the axis of trials, so that they fit side by side on a phone."""
+MOST_MARKS = 40
+"""More marks on a line touch each other."""
+MOST_OPEN = 100
+"""A table of more trials is folded."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ def sentences(comparison: Comparison) -> list[str]:
         cut = sum(trial.cut for each in searches for trial in each.trials)
         whole = sum(len(each.trials) for each in searches)
         said.append(
-            f"{counted(cut, 'trial')} of {whole} {'was' if cut == 1 else 'were'} cut before the full length. A trial "
+            f"{counted(cut, 'trial')} of {whole:,} {'was' if cut == 1 else 'were'} cut before the full length. A trial "
             "that is behind after a short run can be ahead after a long one: the table shows what was cut, and when."
         )
     known = [(each.name, each.best_after) for each in searches if each.best_after]
@@ -187,7 +191,7 @@ def _best_after(comparison: Comparison, known: Sequence[tuple[ArmSearch, BestAft
         traces.append(
             {
                 "type": "scatter",
-                "mode": "lines+markers",
+                "mode": "lines+markers" if len(after.mean) <= MOST_MARKS else "lines",
                 "name": safe(search.name),
                 "x": list(range(1, len(after.mean) + 1)),
                 "y": [each * scale for each in after.mean],
@@ -205,7 +209,7 @@ def _best_after(comparison: Comparison, known: Sequence[tuple[ArmSearch, BestAft
     unit = f"expected best {metric.title}{', %' if metric.percent else ''}"
     layout = framed("trials", safe(unit), hovermode="closest")
     most = max(len(after.mean) for _, after in known)
-    each = math.ceil(most / MOST_TICKS)
+    each = _round_step(most / MOST_TICKS)
     ticks = {"tickmode": "linear", "tick0": 1 if each < 3 else 0, "dtick": each}
     layout["xaxis"] |= {"range": [0.7, most + 0.3], **ticks}
     values = [([each * scale for each in after.mean], after.mean[-1] * scale) for _, after in known]
@@ -214,6 +218,17 @@ def _best_after(comparison: Comparison, known: Sequence[tuple[ArmSearch, BestAft
     if span:
         layout["yaxis"]["range"] = span
     return {"data": traces, "layout": layout}
+
+
+def _round_step(least: float) -> int:
+    """Return the smallest whole number from ``least`` on that is 1, 2, 5 or one of these times a power of ten.
+
+    Example:
+        >>> [_round_step(each) for each in (0.5, 2.1, 62.5)]
+        [1, 5, 100]
+    """
+    power = 10 ** max(0, math.floor(math.log10(max(least, 1.0))))
+    return next(each * power for each in (1, 2, 5, 10) if each * power >= least)
 
 
 def caption(comparison: Comparison) -> str:
