@@ -26,10 +26,11 @@ from steepest.record.store import command
 from steepest.report.format import seconds as duration
 from steepest.report.studied import study_text
 from steepest.studies.base import registry
+from steepest.studies.base.cells import cell
 from steepest.studies.base.code import code_hash
 from steepest.studies.base.data import StudyData
 from steepest.studies.base.folder import begin_study, begun_with, check_code, default_folder, read_study
-from steepest.studies.base.found import Found, mean_text
+from steepest.studies.base.found import Found
 from steepest.studies.base.identity import arms_hash, folder_hash
 from steepest.studies.base.measured import measured, read_measured, write_answer
 from steepest.studies.base.study import MAIN, SIZES, Comparing, Size, Study
@@ -421,10 +422,7 @@ def answered(
             name=f"{of}: {name}" if of else name,
             part=of,
             way=ways[of, arm.name],
-            cells=[
-                mean_text(each.of(found, of, name), percent=each.percent, digits=each.digits)
-                for each in columns
-            ],
+            cells=[cell(each, each.of(found, of, name)) for each in columns],
         )
         for of in results
         for arm in found.arms(of)

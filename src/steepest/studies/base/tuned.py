@@ -16,6 +16,7 @@ from steepest.data.dataset import InputField, Shape
 from steepest.data.texts.tokenizers import load_tokenizer, make_tokenizer
 from steepest.errors import DataError, ModelError, OptionError
 from steepest.finetuning.attention import as_targets, attention_layers
+from steepest.studies.base.cells import PerplexityColumn
 from steepest.studies.base.data import StudyData
 from steepest.studies.base.found import Found, StudyColumn, mean_text
 from steepest.studies.base.study import Size, Study
@@ -166,8 +167,8 @@ def before_after() -> list[StudyColumn]:
     return [
         StudyColumn("loss per token before", before, percent=False, digits=3),
         StudyColumn("after", after, percent=False, digits=3),
-        StudyColumn("perplexity before", exponential(before), percent=False, digits=2),
-        StudyColumn("perplexity after", exponential(after), percent=False, digits=2),
+        PerplexityColumn("perplexity before", exponential(before)),
+        PerplexityColumn("perplexity after", exponential(after)),
     ]
 
 
