@@ -138,7 +138,9 @@ def test_a_folder_that_was_hardly_begun_has_no_earlier_format(tmp_path: Path) ->
 
 
 def test_a_split_by_time_of_an_earlier_version_is_no_changed_file(tmp_path: Path) -> None:
-    rows = pl.DataFrame({"day": np.repeat(range(25), 4), "y": ["a", "b"] * 50, "x": range(100)})
+    rows = pl.DataFrame(
+        {"day": np.repeat(range(25), 4), "y": ["a", "b"] * 50, "x": [7.5, 1.0, 2.0, 4.0, 0.0] * 20}
+    )
     for split, encoding, why in (
         ("time:day", 2, "which split by time inside a moment"),
         ("time:day", ENCODING, "has changed"),
