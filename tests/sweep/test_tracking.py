@@ -13,7 +13,7 @@ import pytest
 
 import steepest as st
 from steepest.errors import FolderError, MissingExtraError, OptionError, UnknownNameError
-from steepest.record.schema import CurvePoint, Record, RunKey
+from steepest.record.schema import Clocks, CurvePoint, Record, RunKey
 from steepest.record.store import Folder
 from steepest.sweep.observer import Observer
 from steepest.sweep.tracking import (
@@ -173,8 +173,9 @@ class Client:
         self.experiments[name] = SimpleNamespace(experiment_id="7")
         return "7"
 
-    def create_run(self, experiment_id: str, *, run_name: str, tags: dict[str, str]) -> Any:
-        found = {"experiment": experiment_id, "name": run_name, "tags": tags, "metrics": [], "params": {}}
+    def create_run(self, experiment_id: str, start_time: int, tags: dict[str, str], run_name: str) -> Any:
+        found: dict[str, Any] = {"start": start_time}
+        found |= {"experiment": experiment_id, "name": run_name, "tags": tags, "metrics": [], "params": {}}
         self.runs.append(found)
         return SimpleNamespace(info=SimpleNamespace(run_id=str(len(self.runs) - 1)))
 
@@ -182,8 +183,8 @@ class Client:
         self.runs[int(run_id)]["metrics"] += metrics
         self.runs[int(run_id)]["params"] |= dict(params)
 
-    def set_terminated(self, run_id: str, status: str) -> None:
-        self.runs[int(run_id)]["status"] = status
+    def set_terminated(self, run_id: str, status: str, end_time: int) -> None:
+        self.runs[int(run_id)] |= {"status": status, "end": end_time}
 
 
 def replaced(monkeypatch: pytest.MonkeyPatch, client: type[Client] = Client) -> None:
@@ -256,6 +257,34 @@ def test_mlflow_gets_parameters_and_values_by_step(monkeypatch) -> None:
     assert values["test_rmse", 30] == 1.5
     assert ("train_loss", 0) not in values
     assert not [key for key, _ in values if "r2" in key]
+
+
+def test_a_run_of_mlflow_lasts_as_long_as_it_took(monkeypatch) -> None:
+    replaced(monkeypatch)
+    tracker: Any = make_tracker("mlflow:http://localhost:5000")
+    tracker.run("churn", record().model_copy(update={"clocks": Clocks(train=3.0, evaluate=1.0, compile=2.0)}))
+    [run] = tracker._client.runs
+    assert run["end"] - run["start"] == 6000
+    assert [at - run["start"] for key, _, at, _ in run["metrics"] if key == "validation_rmse"] == [
+        0,
+        1000,
+        2000,
+        3000,
+    ]
+
+
+def test_a_library_that_mlflow_lacks_is_no_wrong_address(monkeypatch) -> None:
+    class Lacks(Client):
+        def search_experiments(self, *, max_results: int) -> list[Any]:
+            raise ModuleNotFoundError("No module named 'boto3'", name="boto3")
+
+    replaced(monkeypatch, Lacks)
+    for place in ("http://localhost:5000", "databricks"):
+        with pytest.raises(
+            MissingExtraError, match=r"a library that it needs cannot be imported: .*boto3"
+        ) as caught:
+            make_tracker(f"mlflow:{place}")
+        assert "address" not in str(caught.value)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -10,7 +10,7 @@ from collections.abc import Generator
 from typing import Any
 
 from steepest.components.quiet import quiet
-from steepest.errors import OptionError
+from steepest.errors import MissingExtraError, OptionError
 from steepest.record.schema import Record
 from steepest.sweep.tracking import Tracker, imported, run_name, shortened
 
@@ -36,11 +36,13 @@ class MLflow(Tracker):
     versions of MLflow before 3.17 alone. The place is asked once, before the first run.
 
     A run has the parameters arm, learning rate, seed, phase and steps, the metrics ``train_loss``,
-    ``validation_METRIC`` and ``test_METRIC`` by step, and the recipe as a tag. It needs the package:
+    ``validation_METRIC`` and ``test_METRIC`` by step, and the recipe as a tag; it lasts as long as its training and
+    evaluation took, up to when it was sent. It needs the package:
     ``pip install '.[mlflow]'``.
 
     Raises:
         OptionError: the server does not answer, or MLflow cannot use the place.
+        MissingExtraError: MLflow, or a library that its client needs for the place, is not installed.
     """
 
     def __init__(self, place: str) -> None:
@@ -54,6 +56,11 @@ class MLflow(Tracker):
             with _brief():
                 self._client: Any = module.MlflowClient(tracking_uri=place)
                 self._client.search_experiments(max_results=1)
+        except ImportError as error:
+            raise MissingExtraError(
+                f"MLflow cannot use {place!r}, as a library that it needs cannot be imported: {error}",
+                hint="pip install '.[mlflow]', or leave --track out.",
+            ) from None
         except Exception as error:  # whatever the client raises, of its own, of requests or of a database
             said = " ".join(str(error).split())
             said = f"{said[:SAID]}…" if len(said) > SAID else said
@@ -78,15 +85,18 @@ class MLflow(Tracker):
             self._ids[experiment] = (
                 known.experiment_id if known else self._client.create_experiment(experiment)
             )
-        now = int(1000 * time.time())
+        now, clocks = int(1000 * time.time()), record.clocks
+        began = now - int(1000 * (clocks.train + clocks.evaluate + clocks.io + clocks.compile))
         tags = {"steepest.recipe": record.key.recipe, "steepest.outcome": record.outcome}
-        made = self._client.create_run(self._ids[experiment], run_name=run_name(record), tags=tags)
+        made = self._client.create_run(
+            self._ids[experiment], run_name=run_name(record), tags=tags, start_time=began
+        )
         values: list[Any] = []
         for point in record.curve:
             named = {"train_loss": point.train_loss}
             named |= {f"validation_{key}": value for key, value in point.validation.items()}
             values += [
-                self._value(key, value, now, point.step)
+                self._value(key, value, min(now, began + int(1000 * point.seconds)), point.step)
                 for key, value in named.items()
                 if math.isfinite(value)
             ]
@@ -105,7 +115,7 @@ class MLflow(Tracker):
         self._client.log_batch(made.info.run_id, params=parameters)
         for first in range(0, len(values), AT_ONCE):
             self._client.log_batch(made.info.run_id, metrics=values[first : first + AT_ONCE])
-        self._client.set_terminated(made.info.run_id, "FAILED" if record.failed else "FINISHED")
+        self._client.set_terminated(made.info.run_id, "FAILED" if record.failed else "FINISHED", end_time=now)
 
     def _value(self, key: str, value: float, now: int, step: int) -> Any:
         return self._entities.Metric(key, value, now, step)
