@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import re
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from steepest.compare.intervals import paired_t
 from steepest.compare.result import Fact
@@ -25,6 +27,7 @@ from steepest.report.side_by_side import (
     spans,
     why_not,
 )
+from steepest.report.side_text import sides_table
 from tests.export.cases import rent_comparison, rent_experiment
 from tests.export.conftest import compare
 from tests.report.example import SCRIPT, nasty
@@ -127,7 +130,7 @@ OTHERS = [
     ({"fingerprint": ""}, "test rows"),
     (
         {"fingerprint": "other", "experiment": with_options("data", split_seed=5)},
-        "(data.split_seed)",
+        "(split seed)",
     ),
     ({"first_seed": 2}, "fewer than two run seeds in common (0, 1, 2; and 2, 3, 4)"),
     ({"comparison": rent_comparison().model_copy(update={"target": "price"})}, "rent (regression) and price"),
@@ -168,31 +171,60 @@ def test_comparisons_of_different_data_are_said_to_be_so_once():
     assert render_sides([*others, side("3")]).count("Not comparable") > 1
 
 
-def test_what_a_setting_says_is_not_said_twice():
-    facts = [Fact(label="source", value="rent.csv"), Fact(label="rows", value="11")]
-    found = rent_comparison().model_copy(update={"data": facts})
-    experiment = with_options("data", source="rent.csv")
-    changed, same = configuration([side(name, comparison=found, experiment=experiment) for name in "ab"])
-    named = [*dict(changed), *same]
-    assert "data.source" in named
-    assert "found: source" not in named
-    assert "found: rows" in named
+def test_what_a_setting_says_is_not_said_twice_and_in_words():
+    """Source, target and split were there twice, once in raw keys, with everything that was the same."""
+    sides = [
+        side(
+            name,
+            comparison=rent_comparison().model_copy(
+                update={
+                    "data": [
+                        Fact(label="source", value=f"{name}.csv"),
+                        Fact(label="split", value=f"time, split seed {place}"),
+                        Fact(label="fingerprint", value=name),
+                        Fact(label="training rows", value=str(100 + place)),
+                    ]
+                }
+            ),
+            experiment=with_options("data", source=f"{name}.csv", split_seed=place, continuous=["x"][:place]),
+        )
+        for place, name in enumerate("ab")
+    ]
+    found = dict(configuration(sides))
+    assert found == {
+        "columns read as numbers": ["–", "x"],
+        "source": ["a.csv", "b.csv"],
+        "split": ["time, split seed 0", "time, split seed 1"],
+        "training rows": ["100", "101"],
+    }
+    page = render_sides(sides)
+    assert "data.continuous" not in page
+    assert "The same in all" not in page
 
 
 def test_what_differs_in_the_configuration():
-    changed, same = configuration(
-        [side(), side("two", experiment=with_options("protocol", epochs=9, clip=None))]
-    )
-    assert dict(changed) == {"protocol.clip": ["1.0", "–"], "protocol.epochs": ["2.0", "9.0"]}
-    assert "protocol.seeds" in same
+    changed = configuration([side(), side("two", experiment=with_options("protocol", epochs=9, clip=None))])
+    assert dict(changed) == {"clipping": ["1.0", "–"], "epochs": ["2.0", "9.0"]}
 
 
 def test_timings_of_the_execution_plan_are_no_difference():
     plans = [ExecutionPlan(device="cpu", torch=version, cells={}) for version in ("2.8.0", "2.9.0")]
     experiments = [rent_experiment().model_copy(update={"plan": each}) for each in plans]
-    changed, same = configuration([side(str(i), experiment=each) for i, each in enumerate(experiments)])
-    assert changed == []
-    assert not [name for name in same if name.startswith("plan")]
+    assert configuration([side(str(i), experiment=each) for i, each in enumerate(experiments)]) == []
+
+
+@pytest.mark.parametrize("width", [60, 80, 130])
+def test_the_terminal_has_the_headline_and_the_first_table_of_the_page(width):
+    """It had a path and no result."""
+    file = io.StringIO()
+    sides = [side("runs/one"), side("runs/two", shift=-500.0)]
+    Console(file=file, width=width, color_system=None).print(sides_table(sides, width))
+    text = " ".join(file.getvalue().split())
+    assert sentence(sides) in text
+    assert overview(sides[0]).value in text
+    assert ("runs" in file.getvalue().splitlines()[0]) == (width >= 120)
+    assert max(map(len, file.getvalue().splitlines())) <= width
+    assert "…" not in text
 
 
 SENTENCES = [
@@ -265,9 +297,12 @@ def test_on_the_command_line(steepest, folders, tmp_path):
     assert "side.html" in said.out
     texts = " ".join("".join(Reader((tmp_path / "side.html").read_text(encoding="utf-8")).texts).split())
     assert "numbers of training rows differ" in texts
-    assert texts.count("Not comparable: data, preparation or split differ (data.test)") == 2
+    assert texts.count("Not comparable: data, preparation or split differ (share of test rows)") == 2
     assert re.search(r"adam\(lr=0\.01\) in \S+churn − adam\(lr=0\.01\) in \S+same", texts)
-    assert "protocol.schedule" in texts
+    assert "protocol.schedule" not in texts
+    assert "schedule" in texts
+    assert said.out.startswith("comparison ")
+    assert "Validation chose" in said.out or "in all 3" in said.out
     assert "no interval: 60 test rows, fewer than 100" in texts
 
 

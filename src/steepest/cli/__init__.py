@@ -246,10 +246,14 @@ def report(
     if from_ is not None:
         path = _report_log(from_, metric, out)
     elif folders and len(folders) > 1:
-        from steepest.experiment.reports import write_side_by_side
+        from steepest.experiment.reports import opened_sides, write_side_by_side
+        from steepest.report.side_text import sides_table
 
         always_raise()
-        path = write_side_by_side(folders, out or Path("side-by-side.html"))
+        sides = opened_sides(folders)
+        path = write_side_by_side(sides, out or Path("side-by-side.html"))
+        target = console(out=True)
+        target.print(sides_table(sides, target.width))
         line(f"report   {path}", out=True)
     else:
         path = _report_one((folders or [])[0], out, reach)

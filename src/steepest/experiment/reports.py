@@ -11,6 +11,7 @@ from steepest.experiment.folder import load_comparison, store_results
 from steepest.experiment.reached import reaching
 from steepest.experiment.sides import side_of
 from steepest.record.store import Folder
+from steepest.report.side_by_side import Side
 
 
 def write_report(
@@ -39,20 +40,29 @@ def write_report(
     return comparison, path
 
 
-def write_side_by_side(folders: Sequence[str | Path], out: str | Path) -> Path:
+def opened_sides(folders: Sequence[str | Path]) -> list[Side]:
+    """Return several finished comparisons, as they are shown side by side.
+
+    Raises:
+        FolderError: a folder contains no finished comparison.
+        OptionError: a folder is given twice.
+    """
+    sides = [side_of(Folder.open(each)) for each in folders]
+    for place, each in enumerate(folders):
+        if Path(each).resolve() in [Path(other).resolve() for other in folders[:place]]:
+            raise OptionError(f"the folder {str(each)!r} is named twice", hint="name each folder once.")
+    return sides
+
+
+def write_side_by_side(sides: Sequence[Side], out: str | Path) -> Path:
     """Write one page with several finished comparisons side by side and return its path.
 
     Optimizers of two comparisons are compared if both used the same data and test rows and share run seeds; otherwise
     the page says why not.
 
     Raises:
-        FolderError: a folder contains no finished comparison, or ``out`` cannot be written.
-        OptionError: a folder is given twice.
+        FolderError: ``out`` cannot be written.
     """
     from steepest.report.side_by_side import write_sides  # slow to import
 
-    sides = [side_of(Folder.open(each)) for each in folders]
-    for place, each in enumerate(folders):
-        if Path(each).resolve() in [Path(other).resolve() for other in folders[:place]]:
-            raise OptionError(f"the folder {str(each)!r} is named twice", hint="name each folder once.")
     return write_sides(sides, out)

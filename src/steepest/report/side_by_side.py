@@ -29,6 +29,7 @@ from steepest.report.contrasts import Contrast, contrasts
 from steepest.report.digits import digits_of
 from steepest.report.factors import subject
 from steepest.report.html import embedded_json, own, plotly_script, policy, style, template
+from steepest.report.setting_words import FINGERPRINT, SAID_BY, words_of
 from steepest.report.view import RankingFigure, metric_of, ranking
 from steepest.report.words import listed
 from steepest.wording import counted
@@ -96,12 +97,11 @@ def render_sides(sides: Sequence[Side]) -> str:
     Args:
         sides: two comparisons or more, in the order in which they are shown; names may contain anything.
     """
-    sides = _labelled(sides)
+    sides = labelled(sides)
     script, comparisons = own("report.js"), [each.comparison for each in sides]
     prints, look = [each.fingerprint for each in sides], theme.shared_styles(comparisons)
     found = profiled.profiles(comparisons, prints)
     library = plotly_script() if found else ""
-    changed, same = configuration(sides)
     return template("side_by_side.html.j2").render(
         title=" · ".join(each.label for each in sides),
         sentence=sentence(sides),
@@ -111,8 +111,7 @@ def render_sides(sides: Sequence[Side]) -> str:
         rankings=[_ranked(each, look) for each in sides],
         unlike=unlike(sides),
         labels=[each.label for each in sides],
-        changed=changed,
-        same=same,
+        changed=configuration(sides),
         across=[across(one, other) for one, other in itertools.combinations(sides, 2)],
         style=Markup(style()),
         script=Markup(script),
@@ -142,7 +141,7 @@ def write_sides(sides: Sequence[Side], path: str | Path) -> Path:
     return write_with_folder(path, render_sides(sides))
 
 
-def _labelled(sides: Sequence[Side]) -> list[Side]:
+def labelled(sides: Sequence[Side]) -> list[Side]:
     """Return the sides without the beginning that all labels share."""
     parts = [Path(each.label).parts for each in sides]
     columns = zip(*[each[:-1] for each in parts], strict=False)
@@ -287,32 +286,32 @@ def _ranked(side: Side, look: Mapping[str, theme.Style]) -> tuple[str, str, Rank
     return side.label, f"{found.title} on {side.comparison.results_on}: {side.label}", found
 
 
-def configuration(sides: Sequence[Side]) -> tuple[list[tuple[str, list[str]]], list[str]]:
-    """Return what differs between the comparisons, (name, value of each), and the names of what is the same.
+def configuration(sides: Sequence[Side]) -> list[tuple[str, list[str]]]:
+    """Return what differs between the comparisons, in words: (name, value of each).
 
-    The execution plan is left out, which has the timings of one machine; its decisions are among the facts.
+    The execution plan is left out, which has the timings of one machine; its decisions are among the facts. A setting
+    is left out where a fact says the same, or more.
     """
     trees = [
         _flat(each.experiment.model_dump(mode="json", exclude={"execution", "name", "plan"}))
         for each in sides
     ]
-    for each, tree in zip(sides, trees, strict=True):
-        found = each.comparison
-        for fact in [*found.data, *found.recipe, *found.environment]:
-            value = fact.value[:12] if fact.label == "fingerprint" else fact.value
-            tree.setdefault(f"found: {fact.label}", value)
-    names = list(dict.fromkeys(name for tree in trees for name in tree))
-    values = {name: [tree.get(name, show.MISSING) for tree in trees] for name in names}
-    for name in names:
-        if name.startswith("found: ") and values[name] == values.get(name.replace("found: ", "data.", 1)):
-            del values[name]  # the setting says the same
-    changed = [
-        (name, [show.shorten(each, LONGEST) for each in found])
-        for name, found in values.items()
-        if len(set(found)) > 1
+    found = [
+        {fact.label: fact.value for fact in [*each.data, *each.recipe, *each.environment]}
+        for each in (side.comparison for side in sides)
     ]
-    same = [name for name, found in values.items() if len(set(found)) == 1 and found[0] != show.MISSING]
-    return changed, same
+
+    def differing(many: Sequence[Mapping[str, str]]) -> dict[str, list[str]]:
+        names = dict.fromkeys(name for each in many for name in each)
+        values = {name: [each.get(name, show.MISSING) for each in many] for name in names}
+        return {name: each for name, each in values.items() if len(set(each)) > 1}
+
+    facts = differing(found)
+    said = {setting for fact, settings in SAID_BY.items() if fact in facts for setting in settings}
+    settings = {name: each for name, each in differing(trees).items() if name not in said}
+    shown = {words_of(name): each for name, each in settings.items()}
+    shown |= {name: each for name, each in facts.items() if name not in (*shown, FINGERPRINT)}
+    return [(name, [show.shorten(each, LONGEST) for each in values]) for name, values in shown.items()]
 
 
 def _flat(tree: Mapping[str, Any], before: str = "") -> dict[str, str]:
@@ -370,7 +369,9 @@ def why_not(one: Side, other: Side) -> str:
     if not one.fingerprint or one.fingerprint != other.fingerprint:
         rows = [_fact(each.data, "test rows") for each in (a, b)]
         sizes = f" ({rows[0]} and {rows[1]})" if all(rows) and rows[0] != rows[1] else ""
-        changed = [name for name, _ in configuration([one, other])[0] if name.startswith("data.")]
+        trees = [_flat(each.experiment.data.model_dump(mode="json"), "data.") for each in (one, other)]
+        names = dict.fromkeys(name for tree in trees for name in tree)
+        changed = [words_of(name) for name in names if len({tree.get(name) for tree in trees}) > 1]
         what = f" ({', '.join(changed)})" if changed else ""
         return f"data, preparation or split differ{what}, so the test rows{sizes} differ"
     if a.metric != b.metric:
