@@ -40,6 +40,7 @@ def made(
             "winner": "adam",
             "metric": "rmse",
             "rows": [row],
+            "arms": [{"title": "adam", "factors": {"model": "mlp(hidden=[8])"}}],
             "experiment": identity(folder),
         }
         if baseline is not None:
@@ -135,6 +136,7 @@ def test_where_nothing_was_made_yet_the_hint_says_how(steepest, tmp_path, monkey
         (["--sort", "-runs"], ["runs/a", "runs/c", "runs/deep/b"]),
         (["--sort", "value", "--having", "rmse"], ["runs/deep/b", "runs/a"]),
         (["--having", "unfinished"], ["runs/c"]),
+        (["--having", "finished mlp"], ["runs/a", "runs/deep/b"]),
         (["--having", "RENT adam"], ["runs/a"]),
     ],
 )

@@ -364,8 +364,8 @@ def list_(
     plot: Annotated[bool, flag("--plot", help="Draw the schedules.")] = False,
     sort: Annotated[str, typer.Option("--sort", help="Order of runs: path, date, size, runs, state or value; -date "
                                       "for the latest first.", show_default=False)] = "",
-    having: Annotated[str, typer.Option("--having", help="Only runs with these words in their folder, state, winner, "
-                                        "metric or study.", show_default=False)] = "",
+    having: Annotated[str, typer.Option("--having", help="Only runs with these words in their folder, state, arms, "
+                                        "models, metric or study.", show_default=False)] = "",
     as_json: Annotated[bool, flag("--json", help="Print all details as JSON.")] = False,
 ) -> None:  # fmt: skip
     """List components by kind: optimizers, models, losses, schedules, metrics, datasets, and others; or runs."""

@@ -31,7 +31,7 @@ def listed_runs(
         places: the folders that are looked through.
         sort: by what, ``path`` if empty; a minus before it turns the order round.
         having: only comparisons that have each of these words in their path, title, state, study or metric, or in the
-            names of the winner and of what they predict with.
+            names of their arms, optimizers, models and other factors, and of what they predict with.
         as_json: JSON text instead of a table.
         width: columns of the terminal.
 
@@ -96,6 +96,7 @@ def _said(run: Any) -> str:
         run.metric,
         run.recommended,
         run.winner,
+        *sorted(run.named),
     ]
     return " ".join(said).lower()
 

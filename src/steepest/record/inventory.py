@@ -26,6 +26,10 @@ WORKERS = ".workers"
 """Folder with the data for other processes, while they run."""
 
 
+NAMED = ("optimizer", "model", "loss", "regularizer", "schedule", "finetune", "procedure")
+"""Factors whose values have a name by which a comparison is looked for."""
+
+
 @dataclass(frozen=True)
 class FoundRun:
     """A comparison's folder.
@@ -42,6 +46,7 @@ class FoundRun:
         recommended: whose model the comparison predicts with: the winner's, or that of a baseline;
             recommended_value: its mean.
         arms, runs: how many there are; of runs those that are recorded.
+        named: the titles of all arms, and their optimizers, models and other factors.
         changed: when its journal was written last, in seconds since 1970.
         size: of all files, in bytes.
     """
@@ -57,6 +62,7 @@ class FoundRun:
     recommended: str = ""
     recommended_value: float | None = None
     arms: int = 0
+    named: frozenset[str] = frozenset()
     runs: int = 0
     changed: float = 0.0
     size: int = 0
@@ -174,6 +180,11 @@ def _found(results: dict[str, Any]) -> dict[str, Any]:
         "recommended": used[1],
         "recommended_value": means.get(used),
         "arms": sum(each["kind"] in ("arm", "optimizer") for each in results["rows"]),
+        "named": frozenset(
+            str(each)
+            for arm in results.get("arms", [])
+            for each in (arm["title"], *(value for name, value in arm["factors"].items() if name in NAMED))
+        ),
         **({"title": str(results["title"])} if results.get("title") else {}),
     }
 
