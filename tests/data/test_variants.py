@@ -421,7 +421,7 @@ def test_another_preparation_may_leave_training_rows_out():
     assert judged_alike(found, own)
     assert 0 < len(found.train) < len(own.train)
     assert (
-        f"{len(found.train):,} of 1,200 training rows are left by its steps."
+        f"{len(found.train):,} of {len(own.train):,} training rows are left by its steps."
         in found.provenance["variant"]["notes"]
     )
 

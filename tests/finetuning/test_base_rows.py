@@ -64,8 +64,8 @@ def test_the_rows_say_the_loss_and_what_the_parameters_take(run: Path) -> None:
     assert "kB instead of " in narrow.settings
     page = (run / "report.html").read_text(encoding="utf-8")
     assert "base in NF4" in page
-    with (console := Console(width=80)).capture() as shown:
-        console.print(comparison_table(load_comparison(Folder(run))))
+    with (console := Console(width=110)).capture() as shown:
+        console.print(comparison_table(load_comparison(Folder(run)), 110))
     lines = [each for each in shown.get().splitlines() if "base" in each]
     assert [each.split("baseline, ")[1].strip()[-2:] for each in lines if " base" in each[:8]] == ["kB", "kB"]
 

@@ -14,7 +14,7 @@ from torch import nn
 
 from steepest.cli import main
 from steepest.data.dataset import Shape
-from steepest.experiment.budget import asked_for
+from steepest.experiment.budget import follows_from
 from steepest.experiment.cells import cell_of, measured_for
 from steepest.recipe import Execution, Protocol, stable_hash
 from steepest.record.store import Folder
@@ -135,9 +135,9 @@ def test_asked_decided_and_measured_are_three_records(place: Path) -> None:
 
 
 def test_a_length_belongs_to_its_pilot() -> None:
-    def asked(epochs: float | None, **recipe: object) -> str:
+    def asked(epochs: float | None, **recipe: object) -> dict[str, str]:
         experiment = SimpleNamespace(protocol=Protocol(epochs=epochs))
-        return asked_for(SimpleNamespace(experiment=experiment, arms=arms_of(["adam"], **recipe)))
+        return follows_from(SimpleNamespace(experiment=experiment, arms=arms_of(["adam"], **recipe)))
 
     assert asked(None) == asked(None)
     assert asked(None) != asked(None, class_weights=(1.0, 2.0))

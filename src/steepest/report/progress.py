@@ -56,7 +56,7 @@ def plan_text(setup: Setup, history: History, together: int = 1) -> str:
         ``4 optimizers × (7 rates at ¼ length + best 3 at full length + 5 seeds + 5 at default) → 80 runs (65 to 92: …),
         2 at a time``
     """
-    runs = expected_runs(setup, {})
+    runs = expected_runs(setup, {}, by_arm=True)
     tuned = [arm for arm in setup.arms if arm.tuned]
     parts: list[str] = []
     if any(run.phase in ("scan", "full") for run in runs):

@@ -44,14 +44,20 @@ class Expected:
         return self.phase in TESTED and not self.arm.inner
 
 
-def expected_runs(setup: Setup, history: History) -> list[Expected]:
-    """Return every run that is still to come: the known ones, and those that will follow from them."""
+def expected_runs(setup: Setup, history: History, *, by_arm: bool = False) -> list[Expected]:
+    """Return every run that is still to come: the known ones, and those that will follow from them.
+
+    Args:
+        setup: the comparison.
+        history: its finished runs.
+        by_arm: return a run that serves several arms for each of them.
+    """
     coming: list[Expected] = []
     seen: set[tuple[str, int]] = set()
 
     def new(runs: Iterable[PlannedRun]) -> list[PlannedRun]:
         """Return the runs that serve no earlier arm as well."""
-        found = [run for run in runs if identity(run) not in seen]
+        found = [run for run in runs if by_arm or identity(run) not in seen]
         seen.update(identity(run) for run in found)
         return found
 

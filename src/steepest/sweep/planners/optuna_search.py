@@ -105,7 +105,9 @@ class OptunaSearch(Planner):
 
     def lengths(self, setup: Setup) -> tuple[float, ...]:
         """Return the lengths of a trial's runs."""
-        return (setup.scan_fraction, 1.0) if self.pruner == "none" else PRUNED_LENGTHS
+        if self.pruner != "none":
+            return PRUNED_LENGTHS
+        return (1.0,) if setup.scan_fraction == 1.0 else (setup.scan_fraction, 1.0)
 
     def tuning(self, setup: Setup, arm: PlannedArm, history: History, parent: PlannedRun | None) -> Tuning:
         """Return how far the search is: it is made again from its beginning, with the results that are there."""
