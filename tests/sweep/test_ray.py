@@ -341,13 +341,13 @@ def test_a_node_that_is_lost_costs_its_run_alone(cluster, tmp_path, whole) -> No
 
 SRUN = """#!/bin/bash
 while [[ $1 == --* ]]; do [ "$1" = --ntasks ] && tasks=$2; shift 2; done
-for task in $(seq "$tasks"); do "$@" & done; wait
+for task in $(seq "$tasks"); do "$@" & sleep 10; done; wait
 """
 
 
 @pytest.mark.slow
 def test_the_script_for_slurm_runs_as_it_is_written(tmp_path) -> None:
-    """With `srun` that starts the other nodes on this machine."""
+    """With `srun` that starts the other nodes on this machine, one by one: at once they would choose the same port."""
     page = (HERE / "docs" / "how-to" / "many-machines.md").read_text().partition("## SLURM: several nodes")[2]
     (tmp_path / "job.sh").write_text(page.split("```")[1].removeprefix("bash\n"))
     (tmp_path / "srun").write_text(SRUN)

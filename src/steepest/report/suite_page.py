@@ -52,7 +52,7 @@ def suite_page(results: SuiteResults) -> str:
         ],
         profiles=found,
         within=profiled.WITHIN,
-        same_data="",  # refused
+        same_data="",  # a suite refuses data that it has already
         profile_chips=profiled.chips(found) if found else [],
         facts=facts,
         style=Markup(style()),
